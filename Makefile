@@ -1,0 +1,26 @@
+# Two commands: `make demo` shows it working, `make test` proves it. Both set up .venv first, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check
+.DELETE_ON_ERROR:
+
+demo: .venv/installed
+	$(BIN)/hwr demo
+
+test: .venv/installed
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest
+
+check: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Only releases named in constraints.txt are taken: torch and torchvision must be a matching pair.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hwr needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

@@ -1,0 +1,88 @@
+"""A trained model as people exchange it: ``model.safetensors`` and its card ``model.json``; no pickle."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from hwr import manifest, models
+from hwr.errors import InputError
+from hwr.storage import Folder
+
+WEIGHTS, CARD = "model.safetensors", "model.json"
+
+FORMAT = 1
+
+# What `hwr.glyph.canonical` does; a change there that alters glyphs must change this, so that no model is fed glyphs
+# of another kind than it learned from.
+PREPROCESSING = "canonical glyph, version 1"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What one must know to use a model, and where it comes from.
+
+    Attributes:
+        architecture: A name in `hwr.models`.
+        alphabet: Labels in the order of the model's outputs. It is kept here and nowhere else.
+        size: Side of the glyphs, in pixels.
+        preprocessing: What was done to an image before the model saw it.
+        data: Location and fingerprint of each samples folder that it was trained on.
+        metrics: Figures of the epoch that was kept, and how it was chosen.
+        settings: The settings of the run.
+        versions: Versions of the software that made it.
+        format: Version of this card's form.
+    """
+
+    architecture: str
+    alphabet: list[str]
+    size: int
+    preprocessing: str
+    data: list[dict[str, str]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def save(folder: Folder, weights: Mapping[str, Tensor], card: Card) -> None:
+    """Write a model folder, the card last."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    folder.write_bytes(WEIGHTS, safetensors.torch.save(plain))
+    folder.write_json(CARD, asdict(card))
+
+
+def load(folder: Folder) -> tuple[nn.Module, Card]:
+    """Read a model folder.
+
+    Returns:
+        The network in evaluation mode, on the processor, and its card.
+
+    Raises:
+        InputError: Card or weights are missing, damaged, or do not belong together.
+    """
+    for name in (CARD, WEIGHTS):
+        if not folder.has(name):
+            raise InputError(f"{folder.name} has no {name}: it is not a model that hwr train made")
+    try:
+        card = Card(**folder.read_json(CARD))
+    except TypeError as error:
+        raise InputError(f"{folder.name}/{CARD} is not a model card that this hwr knows: {error}") from error
+    if card.format != FORMAT:
+        raise InputError(f"{folder.name}/{CARD} has format {card.format}, but this hwr reads format {FORMAT}")
+    if card.preprocessing != PREPROCESSING:
+        raise InputError(f"{folder.name} was trained on {card.preprocessing!r}, but this hwr makes {PREPROCESSING!r}")
+    model = models.build(card.architecture, card.size, len(card.alphabet))
+    try:
+        model.load_state_dict(safetensors.torch.load(folder.read_bytes(WEIGHTS)))
+    except (safetensors.SafetensorError, RuntimeError, KeyError) as error:
+        raise InputError(f"{folder.name}/{WEIGHTS} does not fit its card: {str(error).splitlines()[0]}") from error
+    return model.eval(), card
+
+
+def fingerprint(folder: Folder) -> str:
+    """A content hash of weights and card."""
+    return manifest.fingerprint(folder.read_bytes(WEIGHTS), folder.read_bytes(CARD))

@@ -1,0 +1,61 @@
+"""Cutting a job into parts: each part reads its own inputs and writes its own file.
+
+The cut depends on the inputs alone, never on the number of workers. So a file that exists is a part that is done, a
+job that died goes on with the missing ones, and what comes out is the same however often it died and wherever it ran.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from hwr.storage import Folder
+
+_PARTS, _FEWEST, _MOST = 32, 256, 4096
+
+
+def cut(index: pa.Table, name: str) -> list[pa.Table]:
+    """Cut an index into about 32 parts of 256 to 4,096 rows, each with its file's name in column ``part``.
+
+    Args:
+        index: The inputs; any table.
+        name: How the files' names begin: ``train`` gives ``train-00000``, ``train-00001``, …
+    """
+    rows = min(max(-(-len(index) // _PARTS), _FEWEST), _MOST)
+    pieces = [index.slice(start, rows) for start in range(0, len(index), rows)]
+    return [
+        piece.append_column("part", pa.array([f"{name}-{number:05d}"] * len(piece), pa.string()))
+        for number, piece in enumerate(pieces)
+    ]
+
+
+def missing(parts: Sequence[pa.Table], done: Folder) -> list[pa.Table]:
+    """The parts whose Parquet file is not yet in a folder."""
+    there = set(done.names())
+    return [part for part in parts if f"{_name(part)}.parquet" not in there]
+
+
+def collect(
+    parts: Sequence[pa.Table], out: Folder, under: str, columns: list[str]
+) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """Read back what the parts wrote.
+
+    Args:
+        parts: All parts of the job.
+        out: The job's folder.
+        under: The folder in it that holds the parts' files.
+        columns: Which columns to read.
+
+    Returns:
+        The rows of all parts in order, and for the manifest each file's name, rows and bytes.
+    """
+    names = [f"{under}/{_name(part)}.parquet" for part in parts]
+    tables = [out.read_table(name, columns) for name in names]
+    files = [
+        {"name": name, "rows": len(table), "bytes": out.bytes(name)} for name, table in zip(names, tables, strict=True)
+    ]
+    return pa.concat_tables(tables), files
+
+
+def _name(part: pa.Table) -> str:
+    return str(part["part"][0])

@@ -1,0 +1,183 @@
+"""The page of a report: one self-contained HTML file, every text in it escaped."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hwr.metrics import Pair
+from hwr.report import Report, figures
+from hwr.report.figures import DARK, LIGHT, Theme
+
+PAIRS = 12
+PER_PAIR = 4
+MISTAKES = 60
+SAMPLES = 36
+EXAMPLES = 3  # file names given for each reason of an unreadable file
+SEED = 0
+
+Glyphs = Callable[[list[str]], Mapping[str, npt.NDArray[np.uint8]]]
+"""The glyphs (S, S) uint8, white ink on black, of inputs by id; those that cannot be had are left out."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure as PNG files, for a light and a dark page."""
+
+    name: str
+    alt: str
+    light: bytes
+    dark: bytes
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One input in a gallery."""
+
+    id: str
+    truth: str | None
+    prediction: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Galleries:
+    """Which inputs a page shows.
+
+    Attributes:
+        pairs: The most confused pairs with a few inputs each.
+        mistakes: Wrong answers, the most confident first: they are either the model's worst or a wrong truth.
+        samples: A random sample of right answers, or of all answers where no truth is known; the same every time.
+    """
+
+    pairs: list[tuple[Pair, list[Shown]]]
+    mistakes: list[Shown]
+    samples: list[Shown]
+
+    def ids(self) -> list[str]:
+        """Every input that is shown, once."""
+        lists = [*(shown for _, shown in self.pairs), self.mistakes, self.samples]
+        return list(dict.fromkeys(shown.id for some in lists for shown in some))
+
+
+def galleries(report: Report) -> Galleries:
+    """Choose what to show."""
+    right, wrong, unknown = (report.chosen(which) for which in ("right", "wrong", "unknown"))
+    mistakes = report.rows[wrong].sort_values(["confidence", "id"], ascending=[False, True], kind="stable")
+    pairs = []
+    for pair in report.scores.pairs[:PAIRS] if report.scores else ():
+        same = mistakes[(mistakes["label"] == pair.truth) & (mistakes["prediction"] == pair.predicted)]
+        pairs.append((pair, _shown(same.head(PER_PAIR))))
+    pool = report.rows[right if report.scores else unknown]
+    sample = pool.sample(min(SAMPLES, len(pool)), random_state=SEED) if len(pool) else pool
+    return Galleries(pairs, _shown(mistakes.head(MISTAKES)), _shown(sample))
+
+
+def pictures(report: Report) -> list[Picture]:
+    """Draw every figure that the report has data for."""
+    drawn: list[Picture] = []
+
+    def draw(name: str, alt: str, figure: Callable[[Theme], bytes]) -> None:
+        drawn.append(Picture(name, alt, figure(LIGHT), figure(DARK)))
+
+    groups = {which: report.confidence(report.chosen(which)) for which in ("right", "wrong", "unknown")}
+    known = {"without truth" if which == "unknown" else which: bins for which, bins in groups.items() if bins.any()}
+    if report.scores is not None:
+        scores = report.scores
+        met = np.flatnonzero(scores.confusion.counts.sum(axis=0) + scores.confusion.counts.sum(axis=1))
+        counts, labels = scores.confusion.counts[np.ix_(met, met)], [scores.labels[index] for index in met]
+        true = [character for character in scores.characters if character.support]
+        draw("confusion", "Confusion matrix", lambda theme: figures.confusion(counts, labels, theme))
+        draw("f1", "F1 of each character", lambda theme: figures.f1_bars(true, theme))
+    if known:
+        draw("confidence", "Histogram of confidence", lambda theme: figures.confidence(known, theme))
+    names, answers = list(report.predicted), list(report.predicted.values())
+    draw("predicted", "Answers per character", lambda theme: figures.predicted_bars(names, answers, theme))
+    return drawn
+
+
+def render(report: Report, facts: Mapping[str, str], drawn: Sequence[Picture], glyphs: Glyphs) -> str:
+    """Write the page.
+
+    Args:
+        report: The figures.
+        facts: What was evaluated, name to value, in the order to show: the predictions, the model, the date.
+        drawn: What `pictures` made of the report.
+        glyphs: Called once, with the ids that are shown.
+
+    Returns:
+        HTML.
+    """
+    chosen = galleries(report)
+    found = glyphs(chosen.ids()) if chosen.ids() else {}
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        scores=report.scores,
+        facts=facts,
+        pictures={picture.name: picture for picture in drawn},
+        chosen=chosen,
+        glyphs={name: _glyph(image) for name, image in found.items()},
+        missing=sum(name not in found for name in chosen.ids()),
+        unreadable=_unreadable(report),
+        characters=[c for c in report.scores.characters if c.support or c.predicted] if report.scores else [],
+        paper={"light": LIGHT, "dark": DARK},
+    )
+
+
+def _data_uri(png: bytes) -> str:
+    """A PNG file as an address that carries the file itself."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hwr.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"percent": _percent, "count": "{:,}".format, "visible": _visible, "data_uri": _data_uri}
+    return environment
+
+
+def _shown(rows: pd.DataFrame) -> list[Shown]:
+    columns = (rows["id"], rows["label"], rows["prediction"], rows["confidence"])
+    return [
+        Shown(name, None if pd.isna(truth) else truth, prediction, float(confidence))
+        for name, truth, prediction, confidence in zip(*columns, strict=True)
+    ]
+
+
+def _glyph(image: npt.NDArray[np.uint8]) -> dict[str, str | int]:
+    """A glyph to embed, and two sides to show it at: whole multiples of its pixels, so that they stay square."""
+    side = len(image)
+    small, large = (side * max(1, round(near / side)) for near in (56, 84))
+    return {"uri": _data_uri(figures.glyph(image)), "small": small, "large": large}
+
+
+def _unreadable(report: Report) -> list[dict[str, Any]]:
+    rows = report.rows[report.rows["status"] == "unreadable"]
+    reasons = rows["reason"].fillna("(no reason given)")
+    return [
+        {"reason": reason, "count": count, "examples": sorted(rows.loc[reasons == reason, "id"])[:EXAMPLES]}
+        for reason, count in report.reasons["unreadable"].items()
+    ]
+
+
+def _visible(label: str) -> str:
+    return label.replace(" ", "␣")
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    """A share as text; what is not wholly right is never rounded up to 100."""
+    text = f"{100 * share:.{digits}f}"
+    if share < 1 and float(text) == 100:
+        text = f"{100 - 10**-digits:.{digits}f}"
+    return f"{text}\N{NARROW NO-BREAK SPACE}%"

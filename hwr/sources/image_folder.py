@@ -1,0 +1,93 @@
+"""Folders of image files: one folder a character, or one flat folder without labels."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from hwr import glyph
+from hwr.errors import InputError, Reject, RejectError
+from hwr.sources.base import INDEX, Image
+from hwr.storage import Folder
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+_CLUTTER = ("thumbs.db", "desktop.ini")
+_OFFICIAL = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """All files below a folder. The id of a file is its path relative to the folder, with ``/``.
+
+    The name of the folder that a file lies in, directly below the top, is its label; files at the top have none. If
+    the folders at the top are all named train, val or test, they are the official splits and the labels lie below.
+
+    Attributes:
+        folder: The top.
+        characters: Folder name to label, where folders are named by class number; otherwise the name is the label.
+    """
+
+    folder: Folder
+    characters: Mapping[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.base
+
+    def index(self) -> pa.Table:
+        """One row a file, hidden files left out; what is not an image, or lies outside the folder, is a reject.
+
+        Raises:
+            InputError: There is no such folder, or no file in it.
+        """
+        self.folder.require()
+        keys = [key for key in self.folder.walk() if not _is_clutter(key)]
+        if not keys:
+            raise InputError(f"{self.folder.name} has no files in it")
+        tops = {key.split("/")[0].lower() for key in keys}
+        in_splits = tops <= _OFFICIAL.keys() and any(key.count("/") for key in keys)
+        rows = [self._row(key, in_splits) for key in keys]
+        return pa.Table.from_pylist(rows, schema=INDEX)
+
+    def _row(self, key: str, in_splits: bool) -> dict[str, str | int | None]:
+        parts = key.split("/")
+        split = _OFFICIAL[parts.pop(0).lower()] if in_splits else None
+        named = parts[0] if len(parts) > 1 else None
+        label = named if named is None or self.characters is None else self.characters.get(named)
+        reason, detail = self._problem(key)
+        key = key.encode(errors="backslashreplace").decode()  # a name that is not UTF-8 is a reject, under this name
+        if reason is None and named is not None and label is None:
+            reason, detail = "unknown-label", f"folder {named!r}"
+        return {
+            "key": key, "label": label, "split": split, "writer": None,
+            "file": key, "row": 0, "reason": reason, "detail": detail,
+        }  # fmt: skip
+
+    def _problem(self, key: str) -> tuple[str | None, str | None]:
+        if any("\ud800" <= character <= "\udfff" for character in key):
+            return "bad-name", "the file name is not valid UTF-8"
+        if not key.lower().endswith(_SUFFIXES):
+            return "not-an-image", "the file name has no image ending"
+        path = f"{self.folder.path}/{key}"
+        if self.folder.is_local and os.path.islink(path):
+            root = os.path.realpath(self.folder.path)
+            if os.path.commonpath([root, os.path.realpath(path)]) != root:
+                return "outside-folder", "a link that leads out of the folder"
+        return None, None
+
+    def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
+        """Decode each file."""
+        for key in rows["file"].to_pylist():
+            try:
+                yield glyph.decode(self.folder.read_bytes(key))
+            except RejectError as error:
+                yield error.reject
+            except OSError as error:
+                yield Reject("unopenable", " ".join((error.strerror or str(error)).split()))
+
+
+def _is_clutter(key: str) -> bool:
+    name = key.rsplit("/", 1)[-1]
+    return name.startswith(".") or name.lower() in _CLUTTER

@@ -1,0 +1,73 @@
+"""A samples folder that an earlier ingest made, read back: its glyphs are canonical already."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pyarrow as pa
+
+from hwr import manifest
+from hwr.errors import InputError, Reject
+from hwr.schema import SPLITS, images_from_arrow
+from hwr.sources.base import INDEX, Image
+from hwr.storage import Folder
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One split, or all, of a samples folder.
+
+    Attributes:
+        folder: The samples folder.
+        split: ``train``, ``val`` or ``test``; None for all three.
+    """
+
+    folder: Folder
+    split: str | None = None
+
+    @staticmethod
+    def is_samples(folder: Folder) -> bool:
+        """Whether `hwr ingest` made this folder, finished or not."""
+        return folder.has(manifest.CONFIG) and folder.read_json(manifest.CONFIG).get("kind") == "samples"
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.base
+
+    def files(self) -> list[str]:
+        """Names of the split's Parquet files.
+
+        Raises:
+            InputError: The folder is unfinished, or has no sample in this split.
+        """
+        facts = manifest.require(self.folder, "samples")
+        wanted = SPLITS if self.split is None else (self.split,)
+        if not any(facts["counts"]["splits"].get(split) for split in wanted):
+            raise InputError(f"{self.folder.name} has no samples in its {self.split or 'splits'} split")
+        names = [entry["name"] for entry in facts["files"]]
+        return [name for name in names if name.startswith(tuple(f"samples/{split}-" for split in wanted))]
+
+    def index(self) -> pa.Table:
+        """One row a sample, in the order of the files."""
+        return pa.concat_tables([self._index_file(name) for name in self.files()])
+
+    def _index_file(self, name: str) -> pa.Table:
+        table = self.folder.read_table(name, ["id", "label", "split", "writer"])
+        count = len(table)
+        columns = {
+            "key": table["id"], "label": table["label"], "split": table["split"], "writer": table["writer"],
+            "file": pa.array([name] * count, pa.string()), "row": pa.array(range(count), pa.int64()),
+            "reason": pa.nulls(count, pa.string()), "detail": pa.nulls(count, pa.string()),
+        }  # fmt: skip
+        return pa.table(columns, schema=INDEX)
+
+    def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
+        """The stored glyphs."""
+        for name, row in zip(rows["file"].to_pylist(), rows["row"].to_pylist(), strict=True):
+            yield _images(self.folder.location, name)[row]
+
+
+@lru_cache(maxsize=4)
+def _images(location: str, name: str) -> Image:
+    return images_from_arrow(Folder.open(location).read_table(name, ["image"])["image"])

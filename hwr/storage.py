@@ -1,0 +1,184 @@
+"""Folders on any file system that `pyarrow.fs` opens: a local path, ``s3://``, ``gs://``."""
+
+import errno
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from hwr.errors import InputError, OutputError
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder, by the name the user gave it and as `pyarrow.fs` sees it. Pickles, so workers can hold one.
+
+    Attributes:
+        name: What the user wrote; used in messages.
+        fs: The file system.
+        path: The folder's absolute path on ``fs``.
+    """
+
+    name: str
+    fs: pafs.FileSystem
+    path: str
+
+    @classmethod
+    def open(cls, location: str) -> Self:
+        """Open a local path or URI; it need not exist yet.
+
+        Raises:
+            InputError: The URI names no file system that pyarrow knows.
+        """
+        if "://" not in location:
+            local = os.path.abspath(os.path.expanduser(location))
+            return cls(location, pafs.LocalFileSystem(), local)
+        try:
+            fs, path = pafs.FileSystem.from_uri(location)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise InputError(f"{location} is not a location that can be opened: {_line(error)}") from error
+        return cls(location, fs, path.rstrip("/"))
+
+    def __truediv__(self, child: str) -> "Folder":
+        stem, mark, options = self.name.partition("?") if "://" in self.name else (self.name, "", "")
+        return Folder(f"{stem.rstrip('/')}/{child}{mark}{options}", self.fs, f"{self.path}/{child}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a folder of this machine."""
+        return isinstance(self.fs, pafs.LocalFileSystem)
+
+    @property
+    def location(self) -> str:
+        """An absolute path or URI that means this folder from any working directory."""
+        return self.path if self.is_local else self.name
+
+    @property
+    def base(self) -> str:
+        """The last part of the path: ``mnist`` for ``data/mnist``."""
+        return os.path.basename(self.path)
+
+    def kind(self) -> pafs.FileType:
+        """Whether a file, a folder or nothing is found here."""
+        return self.fs.get_file_info(self.path).type
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name is here."""
+        return bool(self.fs.get_file_info(f"{self.path}/{name}").type == pafs.FileType.File)
+
+    def require(self) -> None:
+        """Check that a folder is here.
+
+        Raises:
+            InputError: Nothing is here, or a file is.
+        """
+        kind = self.kind()
+        if kind == pafs.FileType.NotFound:
+            raise InputError(f"there is no folder {self.name}")
+        if kind == pafs.FileType.File:
+            raise InputError(f"{self.name} is a file, but a folder is needed")
+
+    def is_empty(self) -> bool:
+        """True where nothing lies here, or nothing is here at all."""
+        kind = self.kind()
+        if kind == pafs.FileType.NotFound:
+            return True
+        if kind == pafs.FileType.File:
+            return False
+        return not self.fs.get_file_info(pafs.FileSelector(self.path))
+
+    def names(self) -> list[str]:
+        """Names of the files directly in this folder, sorted; none where it does not exist."""
+        found = self.fs.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
+        return sorted(info.base_name for info in found if info.type == pafs.FileType.File)
+
+    def walk(self) -> Iterator[str]:
+        """Paths of all files below, relative, with ``/``, in a stable order. Links to folders are not followed."""
+        if self.is_local:
+            for top, folders, files in os.walk(self.path):
+                folders.sort()
+                below = os.path.relpath(top, self.path).replace(os.sep, "/")
+                yield from (name if below == "." else f"{below}/{name}" for name in sorted(files))
+            return
+        found = self.fs.get_file_info(pafs.FileSelector(self.path, recursive=True))
+        names = (info.path[len(self.path) + 1 :] for info in found if info.type == pafs.FileType.File)
+        yield from sorted(names)
+
+    def read_bytes(self, name: str) -> bytes:
+        """Read a whole file as it is."""
+        with self.fs.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
+            return bytes(stream.read())
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a whole file so that it is there complete or not at all.
+
+        Locally it is written beside its place, flushed to disk and renamed; an object store shows a file only once
+        it is complete.
+
+        Raises:
+            OutputError: The disk is full or the folder cannot be written.
+        """
+        path = f"{self.path}/{name}"
+        try:
+            self.fs.create_dir(os.path.dirname(path), recursive=True)
+            if self.is_local:
+                _replace(path, data)
+                return
+            with self.fs.open_output_stream(path, compression=None) as stream:
+                stream.write(data)
+        except OSError as error:
+            full = "the disk is full" if error.errno == errno.ENOSPC else _line(error)
+            raise OutputError(f"cannot write {self.name}/{name}: {full}") from error
+
+    def read_json(self, name: str) -> Any:
+        """Read one JSON file.
+
+        Raises:
+            InputError: It is not JSON.
+        """
+        try:
+            return json.loads(self.read_bytes(name))
+        except ValueError as error:
+            raise InputError(f"{self.name}/{name} is not a readable JSON file: {_line(error)}") from error
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file, complete or not at all."""
+        self.write_bytes(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a Parquet file, or some of its columns."""
+        return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write one Parquet file, zstd-compressed, complete or not at all."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        self.write_bytes(name, sink.getvalue().to_pybytes())
+
+    def bytes(self, name: str) -> int:
+        """The size of a file, in bytes."""
+        return int(self.fs.get_file_info(f"{self.path}/{name}").size)
+
+
+def _replace(path: str, data: bytes) -> None:
+    beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""The Ray jobs and their command line: ingest, train, label, evaluate, and a demo of all four."""

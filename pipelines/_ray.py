@@ -1,0 +1,149 @@
+"""The one place that starts, checks and quiets Ray, and that runs a job's parts on it."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+# Ray reads these when it is imported. Its own progress bars and logs would bury a job's milestones; the poll decides
+# how soon a training report is taken (the default makes one report cost about two seconds).
+os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
+os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+
+import pyarrow as pa
+import ray
+import ray.data
+import ray.exceptions
+
+from hwr.errors import HwrError, ResourceError
+from pipelines import console
+
+# Ray Data keeps logical CPUs for itself while a stage runs: workers that take every one of them would starve it, and
+# the job would hang without a word.
+SPARE_CPUS = 2
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What Ray has to give.
+
+    Attributes:
+        cpus: Logical CPUs.
+        gpus: GPUs.
+        nodes: Machines.
+        cpus_on_smallest: Logical CPUs of the smallest machine that has any.
+    """
+
+    cpus: int
+    gpus: int
+    nodes: int
+    cpus_on_smallest: int
+
+    def workers(self, wanted: int | None, cpus_each: int = 1) -> int:
+        """How many workers to run: as many as there is room for, unless a number is asked for.
+
+        Raises:
+            ResourceError: There are too few CPUs for the number that is asked for.
+        """
+        most = (self.cpus - SPARE_CPUS) // cpus_each
+        if wanted is not None and wanted < 1:
+            raise ResourceError(f"--workers must be at least 1, not {wanted}")
+        if most < (wanted or 1):
+            raise ResourceError(
+                f"{wanted or 1} worker(s) need {(wanted or 1) * cpus_each + SPARE_CPUS} CPUs, but Ray has {self.cpus} "
+                f"here: use --workers {max(most, 1)} or a larger cluster"
+            )
+        return wanted or most
+
+    def cpus_each(self, workers: int) -> int:
+        """CPUs for each of several equal workers, so that they fit on their machines and leave the spare ones."""
+        on_a_machine = -(-workers // self.nodes)
+        return max(1, min((self.cpus - SPARE_CPUS) // workers, self.cpus_on_smallest // on_a_machine))
+
+
+@contextmanager
+def session() -> Iterator[Cluster]:
+    """Join the cluster at ``RAY_ADDRESS``, or start Ray on this machine for as long as the job lasts.
+
+    Raises:
+        ResourceError: There is no cluster at the address.
+    """
+    if ray.is_initialized():
+        yield _cluster()
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    try:
+        if address:
+            ray.init(address, **quiet)
+        else:
+            # CPUs are logical: those that Ray Data needs for itself come on top of the real ones.
+            ray.init("local", num_cpus=(os.cpu_count() or 1) + SPARE_CPUS, include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ResourceError(f"cannot reach Ray at {address or 'this machine'}: {last_line(error)}") from error
+    try:
+        yield _cluster()
+    finally:
+        ray.shutdown()
+
+
+def _cluster() -> Cluster:
+    total = ray.cluster_resources()  # type: ignore[no-untyped-call] # Ray does not type it
+    nodes = ray.nodes()  # type: ignore[no-untyped-call] # nor this
+    cpus = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
+    able = [count for count in cpus if count] or [0]
+    return Cluster(int(total.get("CPU", 0)), int(total.get("GPU", 0)), len(able), min(able))
+
+
+def run_parts(
+    parts: Sequence[pa.Table],
+    work: type[Callable[[pa.Table], pa.Table]],
+    settings: dict[str, Any],
+    *,
+    what: str,
+    workers: int,
+    gpus: float = 0,
+) -> None:
+    """Hand each part to one of a pool of workers, and wait until all are done.
+
+    Args:
+        parts: What to do (`hwr.parts.cut`); a part becomes one block of a Ray data set and is never split or merged.
+        work: A class of callables that take one part, write its file, and return one row with ``rows``, the number of
+            inputs done.
+        settings: Arguments of ``work``.
+        what: What one row is, in the plural, for the progress bar.
+        workers: Size of the pool.
+        gpus: Share of a GPU that each worker takes.
+
+    Raises:
+        HwrError: A worker raised an error that no other try would mend, such as a full disk.
+    """
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = False
+    done = ray.data.from_arrow(list(parts)).map_batches(
+        work,
+        fn_constructor_kwargs=settings,
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=min(workers, len(parts))),
+        num_cpus=1,
+        num_gpus=gpus,
+    )
+    try:
+        with console.progress(what, sum(len(part) for part in parts)) as advance:
+            for row in done.iter_rows():
+                advance(row["rows"], "")
+    except (ray.exceptions.RayError, SystemError) as error:
+        raise HwrError(f"a worker failed: {last_line(error)}; the same command goes on from what is done") from error
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of Ray's nested tracebacks, which is the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,96 @@
+"""The command line. One job is one module with a ``Config`` and a ``run(Config)``; only the chosen one is imported."""
+
+import contextlib
+import importlib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+
+import hwr
+from hwr.errors import HwrError
+
+JOBS = {
+    "demo": "all four jobs on handwriting that ships with scikit-learn",
+    "ingest": "raw files to a samples folder: Parquet shards, split, rejects kept",
+    "train": "samples to a run: a trained model with its card and history",
+    "label": "images and a run to predictions: exactly one row an image",
+    "evaluate": "predictions to a report: report.html, report.json, pictures",
+}
+
+C = TypeVar("C")
+
+USAGE = (
+    "usage: hwr JOB [flags]     (python -m pipelines is the same)\n\n"
+    + "\n".join(f"  {name:<9} {text}" for name, text in JOBS.items())
+    + "\n\nhwr JOB --help lists the flags of a job; hwr --version prints the version."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The words after ``hwr``; those of this process by default.
+
+    Returns:
+        The exit status: 0 done, 1 a mistake or failure (one line on stderr), 2 wrong flags, 130 interrupted.
+    """
+    job, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
+    if job in ("-h", "--help", "--version"):
+        print(hwr.__version__ if job == "--version" else USAGE)
+        return 0
+    try:
+        _run(job, words)
+    except HwrError as error:
+        return _fail(f"hwr {job}: {error}", 1)
+    except _WrongFlagsError as error:
+        return _fail(f"hwr {job}: {error}", 2)
+    except KeyboardInterrupt:
+        return _fail(f"hwr {job}: interrupted; what is done is kept, and the same command goes on from there", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone
+        return 1
+    return 0
+
+
+def _run(job: str, words: Sequence[str]) -> None:
+    if job not in JOBS:
+        raise _WrongFlagsError(f"there is no such job: choose one of {', '.join(JOBS)}")
+    module = importlib.import_module(f"pipelines.{job}")
+    module.run(_parse(module.Config, job, words))
+
+
+class _WrongFlagsError(Exception):
+    """What tyro says of the flags, as one line."""
+
+
+def _parse(config: type[C], job: str, words: Sequence[str]) -> C:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(config, prog=f"hwr {job}", args=list(words), description=JOBS[job])
+    except SystemExit as stop:
+        if stop.code != 2:
+            raise
+        raise _WrongFlagsError(f"{_one_line(said.getvalue())} (see hwr {job} --help)") from None
+
+
+def _one_line(box: str) -> str:
+    """The first message in the box that tyro draws around its errors."""
+    inside = [re.sub(r"^│ ?| *│$", "", line).strip() for line in box.splitlines() if line.startswith("│")]
+    message = []
+    for line in inside:
+        if set(line) <= {"─"}:
+            break
+        message.append(line)
+    return " ".join(message) or " ".join(box.split())
+
+
+def _fail(line: str, status: int) -> int:
+    print("".join(c if c.isprintable() else "?" for c in line), file=sys.stderr, flush=True)
+    return status
