@@ -20,6 +20,7 @@ from hwr.errors import Reject, RejectError
 
 Grey = npt.NDArray[np.uint8]
 Ink = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 MAX_PIXELS = 50_000_000
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
@@ -261,16 +262,13 @@ def _shrink(image: Grey) -> Ink:
 def _ink(picture: Ink) -> Ink:
     """How much of each pixel is ink (H, W) float32 in [0, 1], whichever of ink and paper is the darker."""
     rest = picture - _paper(picture)
-    step = 1 + max(rest.shape) // 200
-    # 25% of a normal distribution lies within 0.32 sigma; unlike the median, that holds where half the crop is ink.
-    noise = float(np.percentile(np.abs(rest[::step, ::step]), 25)) / 0.32
-    weak = max(8.0, 3 * noise)
-    if rest[rest > weak].sum() < -rest[rest < -weak].sum():
+    if rest[rest > 8].sum() < -rest[rest < -8].sum():
         rest = -rest
-    peak = float(rest.max())
-    if peak < max(12.0, 5 * noise):
-        raise RejectError(Reject("blank", f"no ink: contrast {peak:.0f} of 255, noise {noise:.0f}"))
-    level = float(np.median(rest[_upper(np.maximum(rest, 0))]))
+    marked = _upper(np.maximum(rest, 0))
+    level = float(np.median(rest[marked])) if marked.any() else 0.0
+    noise = 1.4826 * float(np.median(np.abs(rest[~marked])))
+    if level < max(12.0, 4 * noise):
+        raise RejectError(Reject("blank", f"no ink: contrast {level:.0f} of 255, noise {noise:.0f}"))
     low = min(max(0.15 * level, 3 * noise), 0.6 * level)
     return np.clip((rest - low) / (0.85 * level - low), 0, 1)
 
@@ -287,9 +285,11 @@ def _paper(picture: Ink) -> Ink | float:
     basis = np.stack([plain, plain * x, plain * y[:, None], y[:, None] * x, plain * x**2, (plain.T * y**2).T])
     basis = basis.reshape(6, -1).T
     flat = small.reshape(-1)
-    shaded = flat - basis @ _solve(basis, flat)
-    # Two guesses of which pixels are ink, for paper that is nearly even and for paper whose shading exceeds the ink.
-    terms, marked, _ = min((_fit(basis, flat, _upper(start)) for start in (flat, shaded)), key=lambda fit: fit[2])
+    # Two guesses of which pixels are ink, for paper that is nearly even and for paper whose shading exceeds the ink; a
+    # flat, a tilted and a bent surface, of which the simplest that does about as well is the safest.
+    starts = _upper(flat), _upper(flat - basis @ _solve(basis, flat))
+    fits = (_fit(basis, flat, start, degree) for degree in (1, 3, 6) for start in starts)
+    terms, marked, _ = min(fits, key=lambda fit: fit[2])
     grid = marked.reshape(small.shape)
     edges = np.concatenate([grid[0], grid[-1], grid[:, 0], grid[:, -1]])
     if edges.mean() + grid.mean() > 1:  # then the marked pixels are the paper, and what lies around is ink
@@ -299,18 +299,21 @@ def _paper(picture: Ink) -> Ink | float:
     return np.asarray(along + down[:, None] + terms[3] * y[:, None] * x, np.float32)
 
 
-def _fit(basis: Ink, values: Ink, marked: npt.NDArray[np.bool_]) -> tuple[Ink, npt.NDArray[np.bool_], float]:
-    """Fit a quadratic surface plus one step for the marked pixels, and mark anew, in turns as k-means does.
+def _fit(basis: Ink, values: Ink, marked: Mask, degree: int) -> tuple[Ink, Mask, float]:
+    """Fit a surface of some terms plus one step for the marked pixels, and mark anew, in turns as k-means does.
 
-    With a level of its own for either side, ink bends the surface of the paper even where it covers half a crop.
+    With a level of its own for either side, ink does not bend the surface of the paper even where it covers half a crop.
     """
+    terms = np.zeros(7, np.float32)
+    used = [*range(degree), 6]
     for _ in range(10):
-        terms = _solve(np.column_stack([basis, marked]), values)
+        terms[used] = _solve(np.column_stack([basis[:, :degree], marked]), values)
         rest, step = values - basis @ terms[:6], terms[6]
         before, marked = marked, np.abs(rest - step) < np.abs(rest)
         if (before == marked).all():
             break
-    return terms, marked, float(np.abs(np.where(marked, rest - step, rest)).mean())
+    error = float(np.abs(np.where(marked, rest - step, rest)).mean())
+    return terms, marked, (error + 1) * (1 + 0.05 * degree)
 
 
 def _solve(basis: Ink, values: Ink) -> Ink:
@@ -318,7 +321,7 @@ def _solve(basis: Ink, values: Ink) -> Ink:
     return np.asarray(np.linalg.solve(basis.T @ basis + ridge, basis.T @ values), np.float32)
 
 
-def _upper(values: Ink) -> npt.NDArray[np.bool_]:
+def _upper(values: Ink) -> Mask:
     """The brighter of the two classes that values fall into (Otsu 1979)."""
     low, high = float(values.min()), float(values.max())
     scaled = ((values - low) * (255 / max(high - low, 1e-6))).astype(np.uint8)

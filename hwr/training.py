@@ -11,11 +11,18 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that all of PyTorch uses
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hwr import augment
 from hwr.augment import AugmentConfig
 from hwr.device import Precision, as_input, autocast
 from hwr.errors import HwrError, InputError
+
+
+# Decay per step of the running average of the weights. The average is what is validated, kept and given away: it is
+# steadier than the weights of any one step, so that early stopping and the choice of the best epoch follow less noise
+# (Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992).
+AVERAGE = 0.99
 
 
 @dataclass(frozen=True)
@@ -111,9 +118,18 @@ class Epoch:
 
 @dataclass
 class Training:
-    """A training run at an epoch's end: all that is needed to go on as if it had never stopped."""
+    """A training run at an epoch's end: all that is needed to go on as if it had never stopped.
+
+    Attributes:
+        model: The weights that are trained.
+        average: Their running average, which is what is validated.
+        optimizer: AdamW with its moments.
+        history: All epochs so far.
+        best: The average's state at the best epoch so far.
+    """
 
     model: nn.Module
+    average: AveragedModel
     optimizer: torch.optim.Optimizer
     history: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -125,12 +141,14 @@ class Training:
         decayed = [p for p in model.parameters() if p.ndim > 1]
         others = [p for p in model.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return cls(model, torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True))
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
+        return cls(model, average, torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it loads with ``weights_only=True``."""
         return {
             "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
             "best": self.best,
@@ -139,6 +157,7 @@ class Training:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.best = state["best"]
@@ -178,10 +197,9 @@ def fit(training: Training, train: Glyphs, val: Glyphs, recipe: Recipe, augmenta
     while not training.is_over(recipe):
         number = len(training.history) + 1
         started = time.perf_counter()
-        steps = _Steps(network, training.optimizer, recipe, augmentation, ranks)
-        loss, accuracy = steps.epoch(train, number)
+        loss, accuracy = _Steps(network, training, recipe, augmentation, ranks).epoch(train, number)
         seconds = time.perf_counter() - started
-        val_loss, val_accuracy = validate(training.model, val, recipe.precision, ranks)
+        val_loss, val_accuracy = validate(training.average.module, val, recipe.precision, ranks)
         rate = training.optimizer.param_groups[0]["lr"]
         epoch = Epoch(
             number, loss, accuracy, val_loss, val_accuracy, rate, seconds, len(train) / seconds,
@@ -189,7 +207,9 @@ def fit(training: Training, train: Glyphs, val: Glyphs, recipe: Recipe, augmenta
         )  # fmt: skip
         training.history.append(epoch)
         if epoch.best:
-            training.best = {name: value.detach().clone() for name, value in training.model.state_dict().items()}
+            training.best = {
+                name: value.detach().clone() for name, value in training.average.module.state_dict().items()
+            }
         yield epoch
 
 
@@ -202,7 +222,7 @@ class _Steps:
     """The steps of one epoch, on one rank."""
 
     network: nn.Module
-    optimizer: torch.optim.Optimizer
+    training: Training
     recipe: Recipe
     augmentation: AugmentConfig
     ranks: Ranks
@@ -234,14 +254,16 @@ class _Steps:
         with autocast(images.device, self.recipe.precision):
             scores = self.network(images)
         loss = F.cross_entropy(scores.float(), labels, reduction="sum")
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer = self.training.optimizer
+        optimizer.zero_grad(set_to_none=True)
         # DDP averages over ranks; this makes it the mean over the global batch even where ranks' shares differ by one.
         torch.autograd.backward(loss * self.ranks.world / size)
-        self.optimizer.step()
+        optimizer.step()
+        self.training.average.update_parameters(self.training.model)
         return _tally(loss.detach(), scores, labels)
 
     def _set_rate(self, progress: float) -> None:
-        for group in self.optimizer.param_groups:
+        for group in self.training.optimizer.param_groups:
             group["lr"] = one_cycle(progress) * self.recipe.learning_rate
 
 

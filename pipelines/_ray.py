@@ -1,6 +1,7 @@
 """The one place that starts, checks and quiets Ray, and that runs a job's parts on it."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import pyarrow as pa
 import ray
@@ -77,19 +77,40 @@ def session() -> Iterator[Cluster]:
         yield _cluster()
         return
     address = os.environ.get("RAY_ADDRESS")
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        if address:
-            ray.init(address, **quiet)
-        else:
-            # CPUs are logical: those that Ray Data needs for itself come on top of the real ones.
-            ray.init("local", num_cpus=(os.cpu_count() or 1) + SPARE_CPUS, include_dashboard=False, **quiet)
+        with _core_kept_quiet():
+            if address:
+                ray.init(address, **quiet)
+            else:
+                # CPUs are logical: those that Ray Data needs for itself come on top of the real ones.
+                ray.init("local", num_cpus=(os.cpu_count() or 1) + SPARE_CPUS, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ResourceError(f"cannot reach Ray at {address or 'this machine'}: {last_line(error)}") from error
     try:
         yield _cluster()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _core_kept_quiet() -> Iterator[None]:
+    """Keep what Ray's C++ core writes past Python's streams off the user's screen.
+
+    The core of this process reads its log level once, as it starts, and greets on standard error when the level is
+    set; so both are arranged around that moment only. Errors still arrive as exceptions, and in Ray's own log files.
+    """
+    sys.stderr.flush()
+    screen = os.dup(2)
+    os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        del os.environ["RAY_BACKEND_LOG_LEVEL"]
 
 
 def _cluster() -> Cluster:

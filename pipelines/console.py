@@ -14,6 +14,12 @@ def milestone(text: str) -> None:
     print("".join(c if c.isprintable() else "?" for c in text), flush=True)
 
 
+def heading(text: str) -> None:
+    """Print a line with an empty one above it."""
+    print()
+    milestone(text)
+
+
 def table(title: str, rows: list[tuple[str, str]]) -> None:
     """Print a short table of names and values."""
     drawn = Table(title=title, title_justify="left", show_header=False)

@@ -63,14 +63,14 @@ def run(config: Config) -> None:
         ["evaluate", "--predictions", f"{top}/labels", "--truth", f"{top}/held-out.csv", "--out", f"{top}/report"],
     ]
     for words in jobs:
-        console.milestone(f"\n$ hwr {' '.join(words)}")
+        console.heading(f"$ hwr {' '.join(words)}")
         if cli.main(words) != 0:
             raise HwrError(f"hwr {words[0]} did not finish: its message stands above")
     report = Folder.open(f"{top}/report").read_json("report.json")
     console.table(
-        f"\nDone in {time.perf_counter() - started:.0f} s",
+        f"Done in {time.perf_counter() - started:.0f} s",
         [
-            ("accuracy on the held-out folder", f"{report['scores']['accuracy']:.2%}"),
+            ("accuracy on the held-out folder", f"{report['all_inputs']['accuracy']:.2%}"),
             ("samples, as Parquet shards", f"{top}/samples/samples/"),
             ("the trained model and its card", f"{top}/run/model/"),
             ("a prediction for each held-out image", f"{top}/labels/predictions.csv"),

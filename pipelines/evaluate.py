@@ -1,5 +1,6 @@
 """The job that scores predictions: predictions and truth in, report.html, report.json and their pictures out."""
 
+import csv
 import io
 import os
 import sys
@@ -8,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 from unicodedata import normalize
 
-import pandas as pd
 import pyarrow as pa
 
 from hwr import manifest, schema, sources
@@ -41,6 +41,10 @@ def run(config: Config) -> None:
     folder, out = Folder.open(config.predictions), Folder.open(config.out)
     made = manifest.require(folder, "predictions")
     truth = None if config.truth is None else _read_file(config.truth)
+    # All that can be wrong with the truth is found before the output is claimed, so that a mended file may use it.
+    predictions = _read_predictions(folder, made)
+    if truth is not None:
+        predictions = join(predictions, read_truth(truth.data, truth.name), truth.name, folder.name)
     settings = {"predictions": folder.location, "truth": truth and truth.location}
     inputs = {folder.location: made["fingerprint"]}
     if truth is not None:
@@ -49,9 +53,6 @@ def run(config: Config) -> None:
         console.milestone(f"{config.out} is already complete: {manifest.require(out, 'report')['headline']}")
         return
 
-    predictions = _read_predictions(folder, made)
-    if truth is not None:
-        predictions = join(predictions, read_truth(truth.data, truth.name), truth.name, folder.name)
     report = Report.of(predictions, made["alphabet"])
     facts = _facts(folder, made, truth.location if truth else None)
     pictures = page.pictures(report)
@@ -87,21 +88,22 @@ def read_truth(data: bytes, name: str) -> dict[str, str | None]:
         InputError: It is no such CSV, or names an input twice.
     """
     try:
-        # Every field is text: a label may be 1, NA or a quoted space, and none of them is a number or a gap.
-        table = pd.read_csv(
-            io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8-sig", index_col=False,
-            skipinitialspace=True,
-        )  # fmt: skip
-    except (ValueError, pd.errors.ParserWarning) as error:
-        raise InputError(f"{name} is not a readable CSV file: {' '.join(str(error).split())}") from error
-    key = next((column for column in ("file", "id") if column in table.columns), None)
-    if key is None or "label" not in table.columns:
-        found = ", ".join(map(str, table.columns))
-        raise InputError(f"{name} needs the columns file (or id) and label, but has {found}")
-    twice = table[key][table[key].duplicated()]
-    if len(twice):
-        raise InputError(f"{name} names {twice.iloc[0]!r} more than once: keep one row for each input")
-    return {name: normalize("NFC", label) or None for name, label in zip(table[key], table["label"], strict=True)}
+        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), skipinitialspace=True, strict=True)
+        columns, rows = list(reader.fieldnames or []), list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{name} is not a readable CSV file in UTF-8: {error}") from error
+    key = next((column for column in ("file", "id") if column in columns), None)
+    if key is None or "label" not in columns:
+        found = ", ".join(columns) or "none at all"
+        raise InputError(f"{name} needs the columns file (or id) and label in its first line, but has {found}")
+    truth: dict[str, str | None] = {}
+    for row in rows:
+        if row[key] is None or row["label"] is None:
+            raise InputError(f"{name} has a row with too few fields, near {next(iter(row.values()))!r}")
+        if row[key] in truth:
+            raise InputError(f"{name} names {row[key]!r} more than once: keep one row for each input")
+        truth[row[key]] = normalize("NFC", row["label"]) or None
+    return truth
 
 
 def join(predictions: pa.Table, truth: dict[str, str | None], name: str, folder: str) -> pa.Table:
