@@ -1,5 +1,6 @@
 """The training loop, as a generator of epochs. It knows nothing of Ray: ranks meet through `torch.distributed`."""
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -11,17 +12,16 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that all of PyTorch uses
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hwr import augment
 from hwr.augment import AugmentConfig
 from hwr.device import Precision, as_input, autocast
 from hwr.errors import HwrError, InputError
 
-
-# Decay per step of the running average of the weights. The average is what is validated, kept and given away: it is
-# steadier than the weights of any one step, so that early stopping and the choice of the best epoch follow less noise
-# (Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992).
+# Decay per step of the running average of the weights, once it has some steps behind it. The average is what is
+# validated, kept and given away: it is steadier than the weights of any one step, so that early stopping and the
+# choice of the best epoch follow less noise (Polyak and Juditsky, "Acceleration of stochastic approximation by
+# averaging", 1992).
 AVERAGE = 0.99
 
 
@@ -129,7 +129,7 @@ class Training:
     """
 
     model: nn.Module
-    average: AveragedModel
+    average: nn.Module
     optimizer: torch.optim.Optimizer
     history: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -141,8 +141,7 @@ class Training:
         decayed = [p for p in model.parameters() if p.ndim > 1]
         others = [p for p in model.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
-        return cls(model, average, torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True))
+        return cls(model, copy.deepcopy(model), torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it loads with ``weights_only=True``."""
@@ -199,7 +198,7 @@ def fit(training: Training, train: Glyphs, val: Glyphs, recipe: Recipe, augmenta
         started = time.perf_counter()
         loss, accuracy = _Steps(network, training, recipe, augmentation, ranks).epoch(train, number)
         seconds = time.perf_counter() - started
-        val_loss, val_accuracy = validate(training.average.module, val, recipe.precision, ranks)
+        val_loss, val_accuracy = validate(training.average, val, recipe.precision, ranks)
         rate = training.optimizer.param_groups[0]["lr"]
         epoch = Epoch(
             number, loss, accuracy, val_loss, val_accuracy, rate, seconds, len(train) / seconds,
@@ -207,9 +206,7 @@ def fit(training: Training, train: Glyphs, val: Glyphs, recipe: Recipe, augmenta
         )  # fmt: skip
         training.history.append(epoch)
         if epoch.best:
-            training.best = {
-                name: value.detach().clone() for name, value in training.average.module.state_dict().items()
-            }
+            training.best = {name: value.detach().clone() for name, value in training.average.state_dict().items()}
         yield epoch
 
 
@@ -234,7 +231,11 @@ class _Steps:
         """
         self.network.train()
         device = train.images.device
-        generator = torch.Generator(device).manual_seed(self.recipe.seed * 1_000_003 + number)
+        seed = self.recipe.seed * 1_000_003 + number
+        generator = torch.Generator(device).manual_seed(seed)
+        torch.manual_seed(
+            seed * 1_009 + self.ranks.rank
+        )  # what dropout draws from: anew each epoch, so a restart repeats it
         order = torch.randperm(len(train), generator=generator, device=device)
         size = min(self.recipe.batch_size, len(train))
         steps = len(train) // size
@@ -245,6 +246,7 @@ class _Steps:
             chosen = order[step * size : (step + 1) * size][self.ranks.share]
             self._set_rate((number - 1 + step / steps) / self.recipe.epochs)
             total += self._step(augment.warp(as_input(train.images[chosen]), maps), train.labels[chosen], size)
+            _follow(self.training.average, self.training.model, (number - 1) * steps + step)
         loss, correct, count = self.ranks.sum(total)
         if not math.isfinite(loss):
             raise HwrError(f"the loss became {loss} in epoch {number}: lower --learning-rate")
@@ -259,7 +261,6 @@ class _Steps:
         # DDP averages over ranks; this makes it the mean over the global batch even where ranks' shares differ by one.
         torch.autograd.backward(loss * self.ranks.world / size)
         optimizer.step()
-        self.training.average.update_parameters(self.training.model)
         return _tally(loss.detach(), scores, labels)
 
     def _set_rate(self, progress: float) -> None:
@@ -304,6 +305,18 @@ def one_cycle(progress: float) -> float:
     if progress < warm:
         return 0.1 + 0.9 * progress / warm
     return 0.001 + 0.999 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm))) / 2
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, step: int) -> None:
+    """Move the running average of weights and batch-norm statistics towards those of the model after a step.
+
+    The first steps weigh more, so that the random weights at the start are soon forgotten.
+    """
+    decay = min(AVERAGE, (1 + step) / (10 + step))
+    averages, values = list(average.state_dict().values()), list(model.state_dict().values())
+    real = [index for index, value in enumerate(values) if value.is_floating_point()]
+    torch._foreach_lerp_([averages[i] for i in real], [values[i] for i in real], 1 - decay)
 
 
 def _tally(loss: Tensor, scores: Tensor, labels: Tensor) -> Tensor:

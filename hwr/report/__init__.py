@@ -78,7 +78,7 @@ class Report:
     def reasons(self) -> dict[str, dict[str, int]]:
         """For ``unreadable`` and ``abstained``: how many rows give each reason, most frequent first."""
         return {
-            status: _counts(self.rows.loc[self.rows["status"] == status, "reason"].fillna("(no reason given)"))
+            status: _counts(reason_names(self.rows.loc[self.rows["status"] == status, "reason"]))
             for status in ("unreadable", "abstained")
         }
 
@@ -131,6 +131,11 @@ def guesses(column: pa.ChunkedArray) -> Top:
     labels[filled] = names
     scores[filled] = flat.field("score").to_numpy(zero_copy_only=False)
     return Top(labels, scores)
+
+
+def reason_names(reasons: pd.Series) -> pd.Series:
+    """The part of each reason that can be counted: its short name, without the detail after the colon."""
+    return reasons.fillna("no reason given").map(lambda reason: reason.partition(": ")[0])
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

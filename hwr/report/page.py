@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hwr.metrics import Pair
-from hwr.report import Report, figures
+from hwr.report import Report, figures, reason_names
 from hwr.report.figures import DARK, LIGHT, Theme
 
 PAIRS = 12
@@ -163,12 +163,14 @@ def _glyph(image: npt.NDArray[np.uint8]) -> dict[str, str | int]:
 
 
 def _unreadable(report: Report) -> list[dict[str, Any]]:
-    rows = report.rows[report.rows["status"] == "unreadable"]
-    reasons = rows["reason"].fillna("(no reason given)")
-    return [
-        {"reason": reason, "count": count, "examples": sorted(rows.loc[reasons == reason, "id"])[:EXAMPLES]}
-        for reason, count in report.reasons["unreadable"].items()
-    ]
+    rows = report.rows[report.rows["status"] == "unreadable"].sort_values("id")
+    names = reason_names(rows["reason"])
+    table = []
+    for reason, count in report.reasons["unreadable"].items():
+        some = rows[names == reason].head(EXAMPLES)
+        examples = list(zip(some["id"], some["reason"].fillna(""), strict=True))
+        table.append({"reason": reason, "count": count, "examples": examples})
+    return table
 
 
 def _visible(label: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from hwr import glyph
+from hwr.decode import decode
 from hwr.errors import InputError, Reject, RejectError
 from hwr.sources.base import INDEX, Image
 from hwr.storage import Folder
@@ -81,7 +81,7 @@ class ImageFolder:
         """Decode each file."""
         for key in rows["file"].to_pylist():
             try:
-                yield glyph.decode(self.folder.read_bytes(key))
+                yield decode(self.folder.read_bytes(key))
             except RejectError as error:
                 yield error.reject
             except OSError as error:

@@ -1,0 +1,38 @@
+"""What tests share: real rows, and one Ray cluster for the whole session."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.datasets import load_digits
+
+from pipelines import _ray
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data sets; tests that need it are skipped where HWR_DATA is unset."""
+    where = os.environ.get("HWR_DATA")
+    if not where:
+        pytest.skip("HWR_DATA is not set")
+    return Path(where)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Real handwriting that is always at hand: 1,797 digits (N, 8, 8) uint8, white ink on black, and labels (N,)."""
+    found = load_digits()
+    return (found.images * (255 / 16)).round().astype(np.uint8), found.target
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """One Ray for all tests that need it: jobs find it running and use it."""
+    _ray.ray.init(
+        num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR", object_store_memory=300 * 2**20
+    )
+    yield
+    _ray.ray.shutdown()

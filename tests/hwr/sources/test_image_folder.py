@@ -1,0 +1,100 @@
+"""Every file of a folder becomes one row: a glyph with its label, or a reject that says why."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hwr.errors import InputError, Reject
+from hwr.sources import ImageFolder, read_glyphs
+from hwr.storage import Folder
+
+
+def source(path, **settings) -> ImageFolder:
+    return ImageFolder(Folder.open(str(path)), **settings)
+
+
+def put(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+
+
+def labels(found: ImageFolder) -> dict:
+    index = found.index()
+    return dict(zip(index["key"].to_pylist(), index["label"].to_pylist(), strict=True))
+
+
+@pytest.fixture
+def image(digits):
+    return 255 - np.kron(digits[0][0], np.ones((4, 4), np.uint8))
+
+
+def test_the_folder_directly_below_the_top_is_the_label(tmp_path, image):
+    for name in ("A/1.png", "A/deep/2.png", "b/1.JPG", "loose.png"):
+        put(tmp_path / name, image)
+    assert labels(source(tmp_path)) == {"A/1.png": "A", "A/deep/2.png": "A", "b/1.JPG": "b", "loose.png": None}
+
+
+def test_folders_named_by_split_are_official(tmp_path, image):
+    put(tmp_path / "train" / "A" / "1.png", image)
+    put(tmp_path / "Test" / "B" / "1.png", image)
+    found = source(tmp_path)
+    assert labels(found) == {"train/A/1.png": "A", "Test/B/1.png": "B"}
+    assert sorted(found.index()["split"].to_pylist()) == ["test", "train"]
+
+
+def test_folders_named_by_class_number_get_their_character(tmp_path, image):
+    put(tmp_path / "07" / "1.png", image)
+    put(tmp_path / "99" / "1.png", image)
+    index = source(tmp_path, characters={"07": "x"}).index().to_pylist()
+    assert [(row["label"], row["reason"], row["detail"]) for row in index] == [
+        ("x", None, None), (None, "unknown-label", "folder '99'"),
+    ]  # fmt: skip
+
+
+def test_bad_files_become_rejects_with_reasons_and_good_ones_glyphs(tmp_path, image):
+    put(tmp_path / "scans" / "good.png", image)
+    put(tmp_path / "outside.png", image)
+    scans = tmp_path / "scans"
+    (scans / "empty.png").touch()
+    (scans / "notes.txt").write_text("hello")
+    (scans / "cut.png").write_bytes((scans / "good.png").read_bytes()[:60])
+    (scans / "text.png").write_text("not a picture")
+    (scans / "escape.png").symlink_to(tmp_path / "outside.png")
+    (scans / "gone.png").symlink_to(scans / "nowhere.png")
+    put(scans / "white.png", np.full((30, 30), 255, np.uint8))
+    (scans / ".hidden").touch()
+    (scans / "Thumbs.db").touch()
+    with open(os.fsencode(scans) + b"/\xff.png", "wb") as file:
+        file.write((scans / "good.png").read_bytes())
+
+    found = source(scans)
+    index = found.index()
+    glyphs, rejects = read_glyphs(found, index, 28)
+    reasons = {key: reject and reject.reason for key, reject in zip(index["key"].to_pylist(), rejects, strict=True)}
+    assert reasons == {
+        "\\udcff.png": "bad-name", "cut.png": "corrupt", "empty.png": "empty", "escape.png": "outside-folder",
+        "gone.png": "unopenable", "good.png": None, "notes.txt": "not-an-image", "text.png": "not-an-image",
+        "white.png": "blank",
+    }  # fmt: skip
+    for glyph, reject in zip(glyphs, rejects, strict=True):
+        assert (glyph.max() > 0) == (reject is None)
+
+
+def test_mixed_sizes_keep_their_order(tmp_path, digits):
+    for number in range(6):
+        put(tmp_path / f"{number}.png", 255 - np.kron(digits[0][number], np.ones((1 + number,) * 2, np.uint8)))
+    (tmp_path / "3.png").write_text("broken")
+    found = source(tmp_path)
+    glyphs, rejects = read_glyphs(found, found.index(), 28)
+    assert [isinstance(reject, Reject) for reject in rejects] == [False, False, False, True, False, False]
+    alone = [read_glyphs(found, found.index().slice(number, 1), 28)[0][0] for number in range(6)]
+    assert np.array_equal(glyphs, alone)
+
+
+def test_missing_and_empty_folders_are_one_line(tmp_path):
+    with pytest.raises(InputError, match="there is no folder"):
+        source(tmp_path / "none").index()
+    with pytest.raises(InputError, match="has no files in it"):
+        source(tmp_path).index()

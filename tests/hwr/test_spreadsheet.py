@@ -1,0 +1,27 @@
+"""No cell becomes a formula, and every value survives the way through CSV."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwr.spreadsheet import to_csv
+
+
+@pytest.mark.parametrize("cell", ["=cmd()", "+1", "-1", "@sum", "\t=1", "\r=1"])
+def test_formulas_are_defused(cell):
+    rows = list(csv.reader(io.StringIO(to_csv(["h"], [[cell]]).decode(), newline="")))
+    assert rows[1] == [f"'{cell}"]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=2, max_size=4))
+def test_texts_survive(cells):
+    read = list(csv.reader(io.StringIO(to_csv(["a"] * len(cells), [cells]).decode(), newline="")))
+    for cell, out in zip(cells, read[1], strict=True):
+        assert out == (f"'{cell}" if cell and cell[0] in "=+-@\t\r" else cell)
+
+
+def test_none_is_an_empty_cell():
+    assert to_csv(["a", "b"], [[None, 1]]) == b"a,b\r\n,1\r\n"

@@ -1,0 +1,77 @@
+"""Files appear complete or not at all, and folders are the same whether named as path or URI."""
+
+import errno
+import os
+import pickle
+
+import pyarrow as pa
+import pytest
+
+from hwr.errors import InputError, OutputError
+from hwr.storage import Folder
+
+
+def test_a_written_file_reads_back_and_leaves_nothing_beside_it(tmp_path):
+    folder = Folder.open(str(tmp_path)) / "a"
+    folder.write_bytes("deep/b.bin", b"12")
+    folder.write_bytes("deep/b.bin", b"345")
+    assert folder.read_bytes("deep/b.bin") == b"345"
+    assert (folder / "deep").names() == ["b.bin"]
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_earlier_file(tmp_path, monkeypatch):
+    folder = Folder.open(str(tmp_path))
+    folder.write_bytes("a", b"before")
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        folder.write_bytes("a", b"after")
+    assert folder.names() == ["a"]
+    assert folder.read_bytes("a") == b"before"
+
+
+def test_a_path_and_its_uri_open_the_same_folder(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "f").write_bytes(b"1")
+    assert Folder.open(f"file://{tmp_path}/x").names() == Folder.open(f"{tmp_path}/x/").names() == ["f"]
+
+
+def test_options_of_a_uri_stay_at_its_end():
+    folder = Folder("s3://bucket/a?region=here", pa.fs.LocalFileSystem(), "/bucket/a") / "b"
+    assert (folder.name, folder.path) == ("s3://bucket/a/b?region=here", "/bucket/a/b")
+
+
+def test_an_unknown_uri_is_one_line():
+    with pytest.raises(InputError, match="nowhere://x is not a location that can be opened"):
+        Folder.open("nowhere://x")
+
+
+def test_a_folder_travels_to_workers(tmp_path):
+    assert pickle.loads(pickle.dumps(Folder.open(str(tmp_path)))).path == str(tmp_path)
+
+
+def test_walk_is_sorted_and_does_not_follow_a_loop(tmp_path):
+    for name in ("b/2.png", "b/1.png", "a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    assert list(Folder.open(str(tmp_path)).walk()) == ["a.png", "b/1.png", "b/2.png"]
+
+
+def test_what_is_missing_or_no_folder_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"there is no folder .*/none"):
+        Folder.open(f"{tmp_path}/none").require()
+    with pytest.raises(InputError, match="file is a file, but a folder is needed"):
+        Folder.open(f"{tmp_path}/file").require()
+    assert Folder.open(f"{tmp_path}/none").is_empty()
+    assert not Folder.open(f"{tmp_path}/file").is_empty()
+
+
+def test_broken_json_is_one_line(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(InputError, match=r"a\.json is not a readable JSON file"):
+        Folder.open(str(tmp_path)).read_json("a.json")
