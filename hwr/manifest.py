@@ -74,7 +74,8 @@ def require(folder: Folder, kind: str) -> dict[str, Any]:
         if not folder.has(CONFIG):
             raise InputError(f"{folder.name} has no {MANIFEST}: it is not a folder that hwr {job} made")
         raise InputError(
-            f"{folder.name} has no {MANIFEST}: its {job} did not finish; run the same hwr {job} command again to resume it"
+            f"{folder.name} has no {MANIFEST}: its {job} did not finish; "
+            f"run the same hwr {job} command again to resume it"
         )
     manifest: dict[str, Any] = folder.read_json(MANIFEST)
     if manifest.get("kind") != kind:

@@ -1,6 +1,8 @@
 """The one place that starts, checks and quiets Ray, and that runs a job's parts on it."""
 
 import os
+import re
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from typing import Any
 # Ray reads these when it is imported. Its own progress bars and logs would bury a job's milestones; the poll decides
 # how soon a training report is taken (the default makes one report cost about two seconds).
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
+os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -77,6 +79,8 @@ def session() -> Iterator[Cluster]:
         yield _cluster()
         return
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _answers(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         with _core_kept_quiet():
@@ -86,11 +90,26 @@ def session() -> Iterator[Cluster]:
                 # CPUs are logical: those that Ray Data needs for itself come on top of the real ones.
                 ray.init("local", num_cpus=(os.cpu_count() or 1) + SPARE_CPUS, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ResourceError(f"cannot reach Ray at {address or 'this machine'}: {last_line(error)}") from error
+        raise ResourceError(f"cannot reach Ray at {address or 'this machine'}: {cause(error)}") from error
     try:
         yield _cluster()
     finally:
         ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Check that something listens at HOST:PORT, since Ray itself would try for minutes.
+
+    Raises:
+        ResourceError: Nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # "auto" and its like, which Ray resolves at once
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise ResourceError(f"no Ray cluster answers at RAY_ADDRESS={address}: {error}") from error
 
 
 @contextmanager
@@ -161,10 +180,14 @@ def run_parts(
             for row in done.iter_rows():
                 advance(row["rows"], "")
     except (ray.exceptions.RayError, SystemError) as error:
-        raise HwrError(f"a worker failed: {last_line(error)}; the same command goes on from what is done") from error
+        raise HwrError(f"a worker failed: {cause(error)}; the same command goes on from what is done") from error
 
 
-def last_line(error: BaseException) -> str:
-    """The last line of Ray's nested tracebacks, which is the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def cause(error: BaseException) -> str:
+    """What went wrong on a worker, as one line, out of the tracebacks that Ray nests into its own errors' text.
+
+    Python prints the innermost error of a chain first. Of ours the message is enough; others keep their type.
+    """
+    raised = re.findall(r"^\s*([\w.]+(?:Error|Exception)): (.+)$", str(error), re.MULTILINE)
+    ours = [text for name, text in raised if name.startswith(HwrError.__module__)]
+    return next(iter([*ours, *(f"{name}: {text}" for name, text in raised)]), " ".join(str(error).split()))

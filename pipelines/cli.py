@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import TypeVar
@@ -81,14 +80,19 @@ def _parse(config: type[C], job: str, words: Sequence[str]) -> C:
 
 
 def _one_line(box: str) -> str:
-    """The first message in the box that tyro draws around its errors."""
-    inside = [re.sub(r"^│ ?| *│$", "", line).strip() for line in box.splitlines() if line.startswith("│")]
-    message = []
-    for line in inside:
-        if set(line) <= {"─"}:
-            break
-        message.append(line)
-    return " ".join(message) or " ".join(box.split())
+    """What the box says that tyro draws around its errors, with its suggestion but without the help texts."""
+    sections: list[list[str]] = [[]]
+    for line in box.splitlines():
+        inside = line[2:].rstrip(" │")
+        if line[:1] in ("╭", "╰", "") or set(inside) <= {"─", "-"}:
+            sections.append([])
+        elif not inside.startswith(" " * 8):  # help texts are indented twice
+            sections[-1].append(inside.strip())
+    sections = [lines for lines in sections if lines]
+    # On a terminal without box characters the title is a section of its own instead of a part of the frame.
+    message = " ".join(sections[0 if box.startswith("╭") else 1])
+    meant = next((lines[1:] for lines in sections if lines[:1] == ["Perhaps you meant:"]), [])
+    return "; perhaps you meant ".join([message, *(flag.split()[0] for flag in meant[:1])])
 
 
 def _fail(line: str, status: int) -> int:

@@ -27,7 +27,7 @@ from hwr.schema import images_from_arrow
 from hwr.storage import Folder
 from hwr.training import Epoch, Glyphs, Recipe, Training, fit
 from pipelines import cli, console
-from pipelines._ray import Cluster, last_line, session
+from pipelines._ray import Cluster, cause, session
 
 ARCHITECTURE = "glyphnet"
 HISTORY = "history.jsonl"
@@ -140,7 +140,7 @@ def _train(config: Config, job: Job, cluster: Cluster) -> dict[str, Any]:
         with _epochs_as_they_end(job):
             result = trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise HwrError(f"training stopped: {last_line(error)}; the same command goes on from the last epoch") from error
+        raise HwrError(f"training stopped: {cause(error)}; the same command goes on from the last epoch") from error
     if result.checkpoint is None:
         raise HwrError(f"training left no checkpoint in {job.out.name}: remove the folder and run the command again")
     return _read_state(result.checkpoint, torch.device("cpu"))

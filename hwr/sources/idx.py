@@ -88,9 +88,10 @@ class Idx:
         if len(head) < 8 or struct.unpack(">I", head[:4])[0] != _LABELS:
             raise InputError(f"{self.folder.name}/{name} is not an IDX label file")
         (count,) = struct.unpack(">I", head[4:])
-        data = _unpacked(packed, 8 + count)
+        data = _unpacked(packed, 8 + count + 1)
         if len(data) != 8 + count:
-            raise InputError(f"{self.folder.name}/{name} should hold {count} labels, but holds {len(data) - 8}")
+            found = f"{len(data) - 8}" if len(data) < 8 + count else "more"
+            raise InputError(f"{self.folder.name}/{name} should hold {count} labels, but holds {found}")
         return np.frombuffer(data, np.uint8, offset=8)
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:

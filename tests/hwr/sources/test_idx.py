@@ -105,6 +105,8 @@ def test_each_unusable_folder_has_its_line(tmp_path, some):
     refused("has 20 images, but 5 labels belong to it")
     labels.write_bytes(idx_labels(some[1])[:-3])
     refused("should hold 20 labels, but holds 17")
+    labels.write_bytes(idx_labels(some[1]) + b"1")
+    refused("should hold 20 labels, but holds more")
     labels.write_bytes(b"hello")
     refused("is not an IDX label file")
     labels.unlink()
@@ -123,5 +125,7 @@ def test_mnist_is_read_whole(data):
     assert len(index) == 70_000
     assert index["split"].to_pylist().count("test") == 10_000
     rows = index.filter(pa.compute.equal(index["file"], "t10k-images-idx3-ubyte.gz")).slice(9_998)
-    raw = np.frombuffer(gzip.decompress((data / "mnist" / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
+    raw = np.frombuffer(
+        gzip.decompress((data / "mnist" / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16
+    )
     assert np.array_equal(list(found.read(rows)), raw.reshape(-1, 28, 28)[9_998:])

@@ -1,0 +1,138 @@
+"""Each image gets exactly one row, the same as a plain loop would give it, however often the job is interrupted."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pyarrow.dataset as ds
+import pytest
+
+from hwr import schema
+from hwr.predictor import Predictor
+from hwr.sources import open_images, read_glyphs
+from hwr.storage import Folder
+from tests.jobs import contents, hwr, write_scans
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+def predictions(folder):
+    return ds.dataset(folder / "predictions").to_table()
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory, digits):
+    """300 unseen digits in one flat folder, some bad files among them, and names that are hard on a CSV."""
+    folder = tmp_path_factory.mktemp("flat")
+    write_scans(folder / "by-class", digits[0][900:1200], digits[1][900:1200])
+    flat = folder / "flat"
+    flat.mkdir()
+    for path in (folder / "by-class").rglob("*.png"):
+        shutil.copy(path, flat / path.name)
+    shutil.copy(path, flat / "=cmd() ö 'q' \"x\",\n.png")
+    (flat / "bad.png").write_text("no picture")
+    (flat / "empty.png").touch()
+    return flat
+
+
+@pytest.fixture(scope="module")
+def labelled(scans, run):
+    out = scans.parent / "labels"
+    assert hwr("label", "--images", scans, "--model", run, "--out", out) == 0
+    return out
+
+
+def test_every_image_is_one_row_of_the_contract(scans, labelled):
+    table = predictions(labelled)
+    assert table.schema.equals(schema.PREDICTIONS)
+    assert sorted(table["id"].to_pylist()) == sorted(path.name for path in scans.iterdir())
+    rows = {row["id"]: row for row in table.to_pylist()}
+    assert rows["bad.png"]["status"] == "unreadable"
+    assert rows["bad.png"]["reason"].startswith("not-an-image")
+    assert rows["empty.png"]["reason"] == "empty: 0 bytes"
+    for row in rows.values():
+        if row["status"] == "ok":
+            assert row["prediction"] == row["top"][0]["label"]
+            assert row["confidence"] == row["top"][0]["score"] == max(entry["score"] for entry in row["top"])
+            assert len(row["top"]) == 5
+            assert row["reason"] is None
+        assert row["label"] is None
+
+
+def test_the_job_says_what_a_plain_loop_says(scans, labelled, run):
+    source = open_images(str(scans), None)
+    index = source.index()
+    glyphs, rejects = read_glyphs(source, index, 28)
+    predictor = Predictor(Folder.open(str(run / "model")))
+    scores = predictor(glyphs)
+    rows = {row["id"]: row for row in predictions(labelled).to_pylist()}
+    for key, score, reject in zip(index["key"].to_pylist(), scores, rejects, strict=True):
+        if reject is None:
+            assert rows[key]["prediction"] == predictor.card.alphabet[score.argmax()]
+            assert rows[key]["confidence"] == pytest.approx(score.max(), abs=1e-6)
+
+
+def test_the_csv_is_safe_and_whole(labelled):
+    with (labelled / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 303
+    assert "'=cmd() ö 'q' \"x\",\n.png" in {row["file"] for row in rows}
+    assert all(not row["file"].startswith("=") for row in rows)
+
+
+def test_it_reads_digits(tmp_path, scans, run):
+    out = tmp_path / "out"
+    assert hwr("label", "--images", scans.parent / "by-class", "--model", run, "--out", out) == 0
+    table = predictions(out)
+    truth, said = (np.array(table[name].to_pylist()) for name in ("label", "prediction"))
+    assert None not in truth
+    assert (truth == said).mean() > 0.75
+
+
+def test_folder_names_are_truth_only_if_all_are_characters_of_the_model(tmp_path, scans, run):
+    shutil.copytree(scans.parent / "by-class", tmp_path / "in")
+    (tmp_path / "in" / "3").rename(tmp_path / "in" / "march")
+    assert hwr("label", "--images", tmp_path / "in", "--model", run, "--out", tmp_path / "out") == 0
+    assert set(predictions(tmp_path / "out")["label"].to_pylist()) == {None}
+
+
+def test_the_same_command_again_changes_nothing(scans, labelled, run, capsys):
+    before = contents(labelled)
+    assert hwr("label", "--images", scans, "--model", run, "--out", labelled) == 0
+    assert "is already complete: 303 predictions, 301 ok, 2 unreadable" in capsys.readouterr().out
+    assert contents(labelled) == before
+
+
+def test_an_interrupted_job_goes_on_and_ends_like_an_undisturbed_one(tmp_path, scans, labelled, run):
+    shutil.copytree(labelled, tmp_path / "out")
+    (tmp_path / "out" / "manifest.json").unlink()
+    (tmp_path / "out" / "predictions.csv").unlink()
+    (tmp_path / "out" / "predictions" / "part-00001.parquet").unlink()
+    assert hwr("label", "--images", scans, "--model", run, "--out", tmp_path / "out") == 0
+    one, two = ({k: v.split()[0] for k, v in contents(folder).items()} for folder in (labelled, tmp_path / "out"))
+    assert one == two
+
+
+def test_a_split_of_samples_is_labelled_with_its_truth(tmp_path, samples, run):
+    words = ["label", "--images", samples, "--split", "test", "--model", run, "--out", tmp_path / "out"]
+    assert hwr(*words) == 0
+    table = predictions(tmp_path / "out")
+    assert len(table) == json.loads((samples / "manifest.json").read_text())["counts"]["splits"]["test"]
+    assert table["label"].to_pylist() == [key.split("/")[0] for key in table["id"].to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--split", "test"], "--split test needs a samples folder"),
+        (["--out", "{scans}/labels"], "lies inside --images"),
+        (["--workers", "7"], "7 worker(s) need 9 CPUs, but Ray has 4 here: use --workers 2"),
+    ],
+)
+def test_set_up_mistakes_are_one_line(tmp_path, scans, run, capsys, flags, message):
+    flags = [flag.format(scans=scans) for flag in flags]
+    assert hwr("label", "--images", scans, "--model", run, "--out", tmp_path / "out", *flags) == 1
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1

@@ -1,0 +1,89 @@
+"""The Ray glue: too few CPUs are refused, parts stay whole, and a failing worker is one line."""
+
+import pyarrow as pa
+import pytest
+import ray
+
+from hwr import parts
+from hwr.errors import HwrError, ResourceError
+from hwr.storage import Folder
+from pipelines._ray import Cluster, run_parts, session
+from tests.jobs import hwr_process, write_scans
+
+LAPTOP = Cluster(cpus=4, gpus=0, nodes=1, cpus_on_smallest=4)
+
+
+@pytest.mark.parametrize(("wanted", "workers"), [(None, 2), (1, 1), (2, 2)])
+def test_workers_leave_the_spare_cpus(wanted, workers):
+    assert LAPTOP.workers(wanted) == workers
+
+
+@pytest.mark.parametrize(
+    ("cluster", "wanted", "message"),
+    [
+        (LAPTOP, 3, "3 worker.s. need 5 CPUs, but Ray has 4 here: use --workers 2 or a larger cluster"),
+        (Cluster(2, 0, 1, 2), None, "1 worker.s. need 3 CPUs, but Ray has 2 here"),
+        (LAPTOP, 0, "--workers must be at least 1, not 0"),
+    ],
+)
+def test_too_few_cpus_are_refused_in_one_line(cluster, wanted, message):
+    with pytest.raises(ResourceError, match=message):
+        cluster.workers(wanted)
+
+
+def test_training_workers_share_their_machines_evenly():
+    assert LAPTOP.cpus_each(1) == 2
+    assert LAPTOP.cpus_each(2) == 1
+    assert Cluster(cpus=48, gpus=0, nodes=3, cpus_on_smallest=16).cpus_each(3) == 15
+    assert Cluster(cpus=20, gpus=0, nodes=2, cpus_on_smallest=4).cpus_each(2) == 4
+
+
+class Write:
+    """Writes each part whole, as the jobs do."""
+
+    def __init__(self, out: Folder) -> None:
+        self.out = out
+
+    def __call__(self, part: pa.Table) -> pa.Table:
+        self.out.write_table(f"{part['part'][0].as_py()}.parquet", part)
+        return pa.table({"rows": [len(part)]})
+
+
+class Fail(Write):
+    """Meets an error that no other try would mend."""
+
+    def __call__(self, part: pa.Table) -> pa.Table:
+        raise HwrError(f"the disk is full at {part['part'][0]}")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_every_part_arrives_whole(tmp_path):
+    pieces = parts.cut(pa.table({"row": range(3000)}), "part")
+    run_parts(pieces, Write, {"out": Folder.open(str(tmp_path))}, what="rows", workers=2)
+    whole, files = parts.collect(pieces, Folder.open(str(tmp_path.parent)), tmp_path.name, ["row"])
+    assert whole["row"].to_pylist() == list(range(3000))
+    assert [entry["rows"] for entry in files] == [len(piece) for piece in pieces]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_failing_worker_is_one_line(tmp_path):
+    pieces = parts.cut(pa.table({"row": range(10)}), "part")
+    with pytest.raises(HwrError, match=r"^a worker failed: the disk is full at part-00000; the same") as caught:
+        run_parts(pieces, Fail, {"out": Folder.open(str(tmp_path))}, what="rows", workers=1)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_session_uses_the_ray_that_runs_and_leaves_it_running():
+    with session() as cluster:
+        assert cluster == LAPTOP
+    assert ray.is_initialized()
+
+
+def test_no_cluster_at_the_address_is_one_line(tmp_path, digits):
+    write_scans(tmp_path / "in", *(column[:20] for column in digits))
+    words = ["ingest", "--source", tmp_path / "in", "--format", "image-folder", "--out", tmp_path / "out"]
+    done = hwr_process(*words, RAY_ADDRESS="127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("hwr ingest: no Ray cluster answers at RAY_ADDRESS=127.0.0.1:1")
+    assert done.stderr.count("\n") == 1
