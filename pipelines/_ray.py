@@ -90,7 +90,8 @@ def session() -> Iterator[Cluster]:
                 # CPUs are logical: those that Ray Data needs for itself come on top of the real ones.
                 ray.init("local", num_cpus=(os.cpu_count() or 1) + SPARE_CPUS, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ResourceError(f"cannot reach Ray at {address or 'this machine'}: {cause(error)}") from error
+        hint = "; if it asks for a token, set RAY_AUTH_MODE=token and bring its ~/.ray/auth_token" if address else ""
+        raise ResourceError(f"cannot start or join Ray at {address or 'this machine'}: {cause(error)}{hint}") from error
     try:
         yield _cluster()
     finally:
