@@ -87,7 +87,7 @@ def f1_bars(characters: Sequence[Character], theme: Theme = LIGHT) -> bytes:
     """
     figure, axes = _canvas(theme, 2.6)
     values = [100 * character.f1 for character in characters]
-    flawed = [index for index, value in enumerate(values) if value < 1]
+    flawed = [index for index, value in enumerate(values) if value < 100]
     weakest = sorted(flawed, key=values.__getitem__)[: min(5, len(values) // 5)]
     colours = [theme.wrong if index in weakest else theme.right for index in range(len(values))]
     _bars(axes, [character.label for character in characters], values, colours, theme)
