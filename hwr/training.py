@@ -49,8 +49,8 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
         for name in ("learning_rate", "weight_decay", "patience", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"--{name.replace('_', '-')} cannot be negative: {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"--{name.replace('_', '-')} must be a number from 0 up, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,12 @@ class Ranks:
         if self.world > 1:
             dist.all_reduce(total)
         return [float(value) for value in total.tolist()]
+
+    def align(self, model: nn.Module) -> None:
+        """Give all ranks the first one's buffers: batch-norm statistics, which each rank gathers from its own share."""
+        if self.world > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, src=0)
 
 
 @dataclass(frozen=True)
@@ -196,12 +202,13 @@ def fit(training: Training, train: Glyphs, val: Glyphs, recipe: Recipe, augmenta
     while not training.is_over(recipe):
         number = len(training.history) + 1
         started = time.perf_counter()
-        loss, accuracy = _Steps(network, training, recipe, augmentation, ranks).epoch(train, number)
+        loss, accuracy, count = _Steps(network, training, recipe, augmentation, ranks).epoch(train, number)
         seconds = time.perf_counter() - started
+        ranks.align(training.average)
         val_loss, val_accuracy = validate(training.average, val, recipe.precision, ranks)
         rate = training.optimizer.param_groups[0]["lr"]
         epoch = Epoch(
-            number, loss, accuracy, val_loss, val_accuracy, rate, seconds, len(train) / seconds,
+            number, loss, accuracy, val_loss, val_accuracy, rate, seconds, count / seconds,
             best=all(_merit(earlier) < (val_accuracy, -val_loss) for earlier in training.history),
         )  # fmt: skip
         training.history.append(epoch)
@@ -224,8 +231,8 @@ class _Steps:
     augmentation: AugmentConfig
     ranks: Ranks
 
-    def epoch(self, train: Glyphs, number: int) -> tuple[float, float]:
-        """One pass: mean loss and accuracy over all ranks.
+    def epoch(self, train: Glyphs, number: int) -> tuple[float, float, float]:
+        """One pass: mean loss, accuracy and number of samples seen, over all ranks.
 
         The order is drawn anew each epoch, and the last, incomplete batch is left out.
         """
@@ -233,9 +240,8 @@ class _Steps:
         device = train.images.device
         seed = self.recipe.seed * 1_000_003 + number
         generator = torch.Generator(device).manual_seed(seed)
-        torch.manual_seed(
-            seed * 1_009 + self.ranks.rank
-        )  # what dropout draws from: anew each epoch, so a restart repeats it
+        # Dropout draws from the global generator: seeded anew each epoch, so that a restart repeats the epoch exactly.
+        torch.manual_seed(seed * 1_009 + self.ranks.rank)
         order = torch.randperm(len(train), generator=generator, device=device)
         size = min(self.recipe.batch_size, len(train))
         steps = len(train) // size
@@ -250,7 +256,7 @@ class _Steps:
         loss, correct, count = self.ranks.sum(total)
         if not math.isfinite(loss):
             raise HwrError(f"the loss became {loss} in epoch {number}: lower --learning-rate")
-        return loss / count, correct / count
+        return loss / count, correct / count, count
 
     def _step(self, images: Tensor, labels: Tensor, size: int) -> Tensor:
         with autocast(images.device, self.recipe.precision):

@@ -79,7 +79,7 @@ def run(config: Config) -> None:
     job = _job(config, folders, facts)
     data = {folder.location: entry["fingerprint"] for folder, entry in zip(folders, facts, strict=True)}
     settings = {
-        "alphabet": "".join(job.alphabet.labels), "recipe": asdict(config.recipe), "augment": asdict(config.augment),
+        "alphabet": list(job.alphabet.labels), "recipe": asdict(config.recipe), "augment": asdict(config.augment),
     }  # fmt: skip
     if manifest.claim(job.out, "run", settings, data) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(job.out, 'run'))}")

@@ -96,14 +96,18 @@ def _rank(rank: int, world: int, folder: str, glyphs) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
-    history = [facts(epoch) for epoch in fit(started(), *glyphs, replace(RECIPE, epochs=2), AugmentConfig())]
-    torch.save([vars(epoch) for epoch in history], f"{folder}/{rank}.pt")
+    training = started()
+    history = [facts(epoch) for epoch in fit(training, *glyphs, replace(RECIPE, epochs=2), AugmentConfig())]
+    torch.save({"history": [vars(epoch) for epoch in history], "best": training.best}, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
 def test_two_ranks_see_the_same_batches_count_every_row_and_agree(glyphs, tmp_path):
     mp.spawn(_rank, (2, str(tmp_path), glyphs), nprocs=2)
     one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    for name, value in one.pop("best").items():
+        assert torch.equal(value, two["best"][name]), name
+    one, two = one["history"], two["history"]
     assert one == two
     alone = list(fit(started(), *glyphs, replace(RECIPE, epochs=2), AugmentConfig()))
     # Batch norm sees half a batch on each rank, so losses are near, not equal; counts are of the same rows.
@@ -120,7 +124,10 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nearly_nothing():
     assert rates[-1] == pytest.approx(0.001)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1}, {"patience": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1}, {"learning_rate": float("nan")}, {"patience": -1}],
+)
 def test_impossible_recipes_are_one_line(wrong):
     with pytest.raises(InputError, match=f"--{next(iter(wrong)).replace('_', '-')}"):
         Recipe(**wrong)
