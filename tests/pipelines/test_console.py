@@ -1,0 +1,50 @@
+"""Milestones are plain lines; a progress bar is drawn only where there is a terminal."""
+
+import os
+import pty
+import subprocess
+import sys
+
+from pipelines import console
+
+PROGRAM = """
+from pipelines import console
+with console.progress("images", 3) as advance:
+    for _ in range(3):
+        advance(1, "fast")
+    console.milestone("half way")
+"""
+
+
+def test_control_characters_are_made_harmless(capsys):
+    console.milestone("a\x1b[2Jb\nc")
+    assert capsys.readouterr().out == "a?[2Jb?c\n"
+
+
+def test_elsewhere_there_are_only_milestones():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout == "half way\n"
+    assert done.stderr == ""
+
+
+def test_on_a_terminal_there_is_a_bar_and_the_milestone_stays_whole():
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # Linux says so when the other side has closed the terminal
+                break
+            shown += piece
+        assert process.wait() == 0
+    os.close(ours)
+    assert b"3/3" in shown
+    assert b"half way\r\n" in shown
+
+
+def test_a_table_shows_names_with_brackets_as_they_are(capsys):
+    console.table("done", [("file", "a/[red]b")])
+    assert "a/[red]b" in capsys.readouterr().out
