@@ -46,18 +46,18 @@ class Cluster:
     nodes: int
     cpus_on_smallest: int
 
-    def workers(self, wanted: int | None, cpus_each: int = 1) -> int:
+    def workers(self, wanted: int | None) -> int:
         """How many workers to run: as many as there is room for, unless a number is asked for.
 
         Raises:
             ResourceError: There are too few CPUs for the number that is asked for.
         """
-        most = (self.cpus - SPARE_CPUS) // cpus_each
+        most = self.cpus - SPARE_CPUS
         if wanted is not None and wanted < 1:
             raise ResourceError(f"--workers must be at least 1, not {wanted}")
         if most < (wanted or 1):
             raise ResourceError(
-                f"{wanted or 1} worker(s) need {(wanted or 1) * cpus_each + SPARE_CPUS} CPUs, but Ray has {self.cpus} "
+                f"{wanted or 1} worker(s) need {(wanted or 1) + SPARE_CPUS} CPUs, but Ray has {self.cpus} "
                 f"here: use --workers {max(most, 1)} or a larger cluster"
             )
         return wanted or most

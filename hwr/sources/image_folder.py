@@ -1,6 +1,7 @@
 """Folders of image files: one folder a character, or one flat folder without labels."""
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class ImageFolder:
         return self.folder.base
 
     def index(self) -> pa.Table:
-        """One row a file, hidden files left out; what is not an image, or lies outside the folder, is a reject.
+        """One row a file, hidden ones left out; what is no image file, or lies outside the folder, is a reject.
 
         Raises:
             InputError: There is no such folder, or no file in it.
@@ -70,12 +71,7 @@ class ImageFolder:
             return "bad-name", "the file name is not valid UTF-8"
         if not key.lower().endswith(_SUFFIXES):
             return "not-an-image", "the file name has no image ending"
-        path = f"{self.folder.path}/{key}"
-        if self.folder.is_local and os.path.islink(path):
-            root = os.path.realpath(self.folder.path)
-            if os.path.commonpath([root, os.path.realpath(path)]) != root:
-                return "outside-folder", "a link that leads out of the folder"
-        return None, None
+        return _local_problem(self.folder.path, key) if self.folder.is_local else (None, None)
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Decode each file."""
@@ -88,6 +84,20 @@ class ImageFolder:
                 yield Reject("unopenable", " ".join((error.strerror or str(error)).split()))
 
 
+def _local_problem(top: str, key: str) -> tuple[str | None, str | None]:
+    """Why a file of this machine must not be opened: it is no regular file, or a link that leads out of the top."""
+    path = f"{top}/{key}"
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        root, target = os.path.realpath(top), os.path.realpath(path)
+        if os.path.commonpath([root, target]) != root:
+            return "outside-folder", "a link that leads out of the folder"
+        mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG  # a dangling link fails when it is read
+    if not stat.S_ISREG(mode):
+        return "not-a-file", "a pipe, socket or device"
+    return None, None
+
+
 def _is_clutter(key: str) -> bool:
-    name = key.rsplit("/", 1)[-1]
-    return name.startswith(".") or name.lower() in _CLUTTER
+    *_, name = parts = key.split("/")
+    return any(part.startswith(".") for part in parts) or name.lower() in _CLUTTER

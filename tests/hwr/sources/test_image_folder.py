@@ -64,7 +64,10 @@ def test_bad_files_become_rejects_with_reasons_and_good_ones_glyphs(tmp_path, im
     (scans / "escape.png").symlink_to(tmp_path / "outside.png")
     (scans / "gone.png").symlink_to(scans / "nowhere.png")
     put(scans / "white.png", np.full((30, 30), 255, np.uint8))
+    os.mkfifo(scans / "pipe.png")
+    (scans / "circle.png").symlink_to(scans / "circle.png")
     (scans / ".hidden").touch()
+    put(scans / ".ipynb_checkpoints" / "good.png", image)
     (scans / "Thumbs.db").touch()
     with open(os.fsencode(scans) + b"/\xff.png", "wb") as file:
         file.write((scans / "good.png").read_bytes())
@@ -74,10 +77,18 @@ def test_bad_files_become_rejects_with_reasons_and_good_ones_glyphs(tmp_path, im
     glyphs, rejects = read_glyphs(found, index, 28)
     reasons = {key: reject and reject.reason for key, reject in zip(index["key"].to_pylist(), rejects, strict=True)}
     assert reasons == {
-        "\\udcff.png": "bad-name", "cut.png": "corrupt", "empty.png": "empty", "escape.png": "outside-folder",
-        "gone.png": "unopenable", "good.png": None, "notes.txt": "not-an-image", "text.png": "not-an-image",
+        "\\udcff.png": "bad-name",
+        "circle.png": "unopenable",
+        "cut.png": "corrupt",
+        "empty.png": "empty",
+        "escape.png": "outside-folder",
+        "gone.png": "unopenable",
+        "good.png": None,
+        "notes.txt": "not-an-image",
+        "pipe.png": "not-a-file",
+        "text.png": "not-an-image",
         "white.png": "blank",
-    }  # fmt: skip
+    }
     for glyph, reject in zip(glyphs, rejects, strict=True):
         assert (glyph.max() > 0) == (reject is None)
 
