@@ -6,7 +6,7 @@ Pure functions of plain inputs; they need numpy and scikit-learn only.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,37 +18,27 @@ CONFIDENT = 0.95
 PAIRS = 20
 
 
-@dataclass(frozen=True, eq=False)
-class Confusion:
-    """How often each character was taken for each.
+def count_confusion(
+    true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int
+) -> npt.NDArray[np.int64]:
+    """Count how often each class was taken for each.
 
-    Attributes:
-        counts: (C, C) int64; the row is the true class, the column the predicted one.
+    Args:
+        true: Class numbers (B,) int64, in [0, classes).
+        predicted: Class numbers (B,) int64, in [0, classes).
+        classes: Their number C.
+
+    Returns:
+        Counts (C, C) int64; the row is the true class, the column the predicted one.
+
+    Raises:
+        ValueError: A class number is out of range; it would be counted as some other pair.
     """
-
-    counts: npt.NDArray[np.int64]
-
-    @classmethod
-    def count(cls, true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int) -> Self:
-        """Count pairs of class numbers (B,) int64, all in [0, classes).
-
-        Raises:
-            ValueError: A class number is out of range; it would be counted as some other pair.
-        """
-        for numbers in (true, predicted):
-            if numbers.size and not 0 <= numbers.min() <= numbers.max() < classes:
-                raise ValueError(f"class numbers must be in [0, {classes}), found {numbers.min()} to {numbers.max()}")
-        flat = np.bincount(true * classes + predicted, minlength=classes * classes)
-        return cls(flat.reshape(classes, classes).astype(np.int64))
-
-    @property
-    def accuracy(self) -> float:
-        """The share on the diagonal; NaN where nothing was counted."""
-        total = int(self.counts.sum())
-        return int(np.trace(self.counts)) / total if total else float("nan")
-
-    def __add__(self, other: "Confusion") -> "Confusion":
-        return Confusion(self.counts + other.counts)
+    for numbers in (true, predicted):
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < classes:
+            raise ValueError(f"class numbers must be in [0, {classes}), found {numbers.min()} to {numbers.max()}")
+    flat = np.bincount(true * classes + predicted, minlength=classes * classes)
+    return flat.reshape(classes, classes).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -122,7 +112,7 @@ class Scores:
 
     Attributes:
         labels: The order of rows and columns of ``confusion``: the alphabet, then any true character outside it.
-        confusion: Counts (C, C).
+        confusion: Counts (C, C), as `count_confusion` gives them.
         characters: One entry for each of ``labels``.
         macro: The plain mean over the characters that occur in the truth.
         weighted: Their mean weighted by how often each occurs.
@@ -135,7 +125,7 @@ class Scores:
     """
 
     labels: tuple[str, ...]
-    confusion: Confusion
+    confusion: npt.NDArray[np.int64]
     characters: tuple[Character, ...]
     macro: Average
     weighted: Average
@@ -149,7 +139,7 @@ class Scores:
     @property
     def share(self) -> Share:
         """Right answers of all answers."""
-        return Share(int(np.trace(self.confusion.counts)), int(self.confusion.counts.sum()))
+        return Share(int(np.trace(self.confusion)), int(self.confusion.sum()))
 
     def to_json(self) -> dict[str, Any]:
         """All figures, with the confusion counts beside the order of their rows and columns."""
@@ -163,7 +153,7 @@ class Scores:
             "mean_confidence": {"right": self.confidence_right, "wrong": self.confidence_wrong},
             "characters": [asdict(character) for character in self.characters],
             "most_confused": [asdict(pair) for pair in self.pairs],
-            "confusion": {"labels": list(self.labels), "counts": self.confusion.counts.tolist()},
+            "confusion": {"labels": list(self.labels), "counts": self.confusion.tolist()},
         }
 
 
@@ -211,7 +201,7 @@ def score(
         raise ValueError("there is nothing to score")
     outside = set(truth) - set(labels)
     order = Alphabet((*labels, *Alphabet.of(outside).labels) if outside else tuple(labels))
-    confusion = Confusion.count(order.encode(truth), order.encode(predicted), len(order))
+    confusion = count_confusion(order.encode(truth), order.encode(predicted), len(order))
     characters, macro, weighted = _per_character(confusion, order.labels)
     right = np.array(truth) == np.array(predicted)
     loss, bounded = likelihood(truth, top) if top is not None else (None, 0)
@@ -258,25 +248,27 @@ def likelihood(truth: Sequence[str], top: Top) -> tuple[float, int]:
     return float(-np.log(np.maximum(chance, np.finfo(np.float32).tiny)).mean()), int((~found).sum())
 
 
-def most_confused(confusion: Confusion, labels: Sequence[str], most: int = PAIRS) -> tuple[Pair, ...]:
+def most_confused(confusion: npt.NDArray[np.int64], labels: Sequence[str], most: int = PAIRS) -> tuple[Pair, ...]:
     """Pairs off the diagonal, most frequent first, then in the order of the labels."""
-    wrong = confusion.counts - np.diag(np.diag(confusion.counts))
+    wrong = confusion - np.diag(np.diag(confusion))
     rows, columns = np.nonzero(wrong)
     order = np.argsort(-wrong[rows, columns], kind="stable")[:most]
     pairs = ((rows[index], columns[index]) for index in order)
     return tuple(Pair(labels[row], labels[column], int(wrong[row, column])) for row, column in pairs)
 
 
-def _per_character(confusion: Confusion, labels: Sequence[str]) -> tuple[tuple[Character, ...], Average, Average]:
+def _per_character(
+    confusion: npt.NDArray[np.int64], labels: Sequence[str]
+) -> tuple[tuple[Character, ...], Average, Average]:
     """Figures of each character and their averages, from the counts, so that the cost does not grow with the rows."""
-    true, predicted = np.nonzero(confusion.counts)
-    weight = confusion.counts[true, predicted]
+    true, predicted = np.nonzero(confusion)
+    weight = confusion[true, predicted]
     every = np.arange(len(labels))
     figures = np.array(
         precision_recall_fscore_support(true, predicted, labels=every, sample_weight=weight, zero_division=0)[:3]
     )
-    support = confusion.counts.sum(axis=1)
-    taken = confusion.counts.sum(axis=0)
+    support = confusion.sum(axis=1)
+    taken = confusion.sum(axis=0)
     columns = (*figures.tolist(), support.tolist(), taken.tolist())
     characters = tuple(Character(*row) for row in zip(labels, *columns, strict=True))
     macro = Average(*(float(value) for value in figures[:, support > 0].mean(axis=1)))

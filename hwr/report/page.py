@@ -89,8 +89,8 @@ def pictures(report: Report) -> list[Picture]:
     known = {"without truth" if which == "unknown" else which: bins for which, bins in groups.items() if bins.any()}
     if report.scores is not None:
         scores = report.scores
-        met = np.flatnonzero(scores.confusion.counts.sum(axis=0) + scores.confusion.counts.sum(axis=1))
-        counts, labels = scores.confusion.counts[np.ix_(met, met)], [scores.labels[index] for index in met]
+        met = np.flatnonzero(scores.confusion.sum(axis=0) + scores.confusion.sum(axis=1))
+        counts, labels = scores.confusion[np.ix_(met, met)], [scores.labels[index] for index in met]
         true = [character for character in scores.characters if character.support]
         draw("confusion", "Confusion matrix", lambda theme: figures.confusion(counts, labels, theme))
         draw("f1", "F1 of each character", lambda theme: figures.f1_bars(true, theme))
