@@ -12,6 +12,9 @@ from sklearn.datasets import load_digits
 
 from pipelines import _ray
 
+# Tests run on Ray of their own, whatever cluster this terminal is used with.
+os.environ.pop("RAY_ADDRESS", None)
+
 # A busy machine must not fail a test: properties are about values, never about time.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -37,7 +40,12 @@ def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 def cluster() -> Iterator[None]:
     """One Ray for all tests that need it: jobs find it running and use it."""
     _ray.ray.init(
-        num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR", object_store_memory=300 * 2**20
+        "local",
+        num_cpus=4,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=300 * 2**20,
     )
     yield
     _ray.ray.shutdown()
