@@ -102,9 +102,21 @@ def _plain(settings: Mapping[str, Any]) -> Any:
 
 
 def _same(out: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    found, wanted = _flat(found), _flat(wanted)
     for key in sorted({**found, **wanted}):
         if found.get(key) != wanted.get(key):
             raise OutputError(
                 f"{out.name} was made with {key}={json.dumps(found.get(key), ensure_ascii=False)}, "
                 f"not {json.dumps(wanted.get(key), ensure_ascii=False)}: choose another --out"
             )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with names such as ``recipe.epochs``."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": inner for name, inner in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat

@@ -98,17 +98,26 @@ class Folder:
         found = self.fs.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
         return sorted(info.base_name for info in found if info.type == pafs.FileType.File)
 
-    def walk(self) -> Iterator[str]:
-        """Paths of all files below, relative, with ``/``, in a stable order. Links to folders are not followed."""
+    def walk(self) -> Iterator[tuple[str, str]]:
+        """All files below, in a stable order, as relative path with ``/`` and stamp. Links to folders are not followed.
+
+        A stamp is size and time of change: it changes when the file does, and costs no reading.
+        """
         if self.is_local:
             for top, folders, files in os.walk(self.path):
                 folders.sort()
-                below = os.path.relpath(top, self.path).replace(os.sep, "/")
-                yield from (name if below == "." else f"{below}/{name}" for name in sorted(files))
+                for name in sorted(files):
+                    path = os.path.join(top, name)
+                    found = os.lstat(path)
+                    yield os.path.relpath(path, self.path).replace(os.sep, "/"), f"{found.st_size} {found.st_mtime_ns}"
             return
-        found = self.fs.get_file_info(pafs.FileSelector(self.path, recursive=True))
-        names = (info.path[len(self.path) + 1 :] for info in found if info.type == pafs.FileType.File)
-        yield from sorted(names)
+        infos = self.fs.get_file_info(pafs.FileSelector(self.path, recursive=True))
+        stamps = {info.path[len(self.path) + 1 :]: _stamp(info) for info in infos if info.type == pafs.FileType.File}
+        yield from sorted(stamps.items())
+
+    def stamp(self, name: str) -> str:
+        """The stamp of one file, as `walk` gives it."""
+        return _stamp(self.fs.get_file_info(f"{self.path}/{name}"))
 
     def read_bytes(self, name: str) -> bytes:
         """Read a whole file as it is."""
@@ -164,6 +173,10 @@ class Folder:
     def bytes(self, name: str) -> int:
         """The size of a file, in bytes."""
         return int(self.fs.get_file_info(f"{self.path}/{name}").size)
+
+
+def _stamp(info: pafs.FileInfo) -> str:
+    return f"{info.size} {info.mtime_ns}"
 
 
 def _replace(path: str, data: bytes) -> None:

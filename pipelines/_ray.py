@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,19 +48,22 @@ class Cluster:
     nodes: int
     cpus_on_smallest: int
 
-    def workers(self, wanted: int | None) -> int:
+    def workers(self, wanted: int | None, gpus_each: int = 0) -> int:
         """How many workers to run: as many as there is room for, unless a number is asked for.
 
         Raises:
-            ResourceError: There are too few CPUs for the number that is asked for.
+            ResourceError: There are too few CPUs or GPUs for the number that is asked for.
         """
         most = self.cpus - SPARE_CPUS
         if wanted is not None and wanted < 1:
             raise ResourceError(f"--workers must be at least 1, not {wanted}")
+        if gpus_each and (wanted or 1) * gpus_each > self.gpus:
+            raise ResourceError(f"{wanted} workers need a GPU each, but Ray has {self.gpus}: use --workers {self.gpus}")
         if most < (wanted or 1):
+            advice = f"use --workers {most} or" if most > 0 else "use"
             raise ResourceError(
                 f"{wanted or 1} worker(s) need {(wanted or 1) + SPARE_CPUS} CPUs, but Ray has {self.cpus} "
-                f"here: use --workers {max(most, 1)} or a larger cluster"
+                f"here: {advice} a larger cluster"
             )
         return wanted or most
 
@@ -92,6 +97,9 @@ def session() -> Iterator[Cluster]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token and bring its ~/.ray/auth_token" if address else ""
         raise ResourceError(f"cannot start or join Ray at {address or 'this machine'}: {cause(error)}{hint}") from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray's own handler of SIGTERM prints a stack trace and leaves; a stop should end like Ctrl-C, with one line.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield _cluster()
     finally:

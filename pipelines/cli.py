@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 
@@ -22,6 +22,10 @@ JOBS = {
 }
 
 C = TypeVar("C")
+
+# Flags that may be left out: help shows what they take, not Python's None.
+Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="(optional)")]
+Count = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(optional)")]
 
 USAGE = (
     "usage: hwr JOB [flags]     (python -m pipelines is the same)\n\n"

@@ -91,6 +91,9 @@ def write_digits(top: Path) -> tuple[int, int]:
     names = [f"{number:04d}.png" for number in range(len(digits.target))]
     labels = [str(label) for label in digits.target]
     shares = splits.assign(names, labels, [None] * len(names), SplitConfig(test_share=HELD_OUT, val_share=0))
+    held_out = [(name, label) for name, label, share in zip(names, labels, shares, strict=True) if share == "test"]
+    (top / "held-out").mkdir(parents=True, exist_ok=True)
+    (top / "held-out.csv").write_bytes(to_csv(["file", "label"], held_out))
     for name, label, share, image in zip(names, labels, shares, digits.images, strict=True):
         path = top / "held-out" / name if share == "test" else top / "images" / label / name
         if not path.exists():
@@ -98,8 +101,6 @@ def write_digits(top: Path) -> tuple[int, int]:
             grey = (255 - image * (255 / 16)).round().astype(np.uint8)
             side = grey.shape[0] * ENLARGED
             Image.fromarray(grey).resize((side, side), Image.Resampling.BICUBIC).save(path)
-    held_out = [(name, label) for name, label, share in zip(names, labels, shares, strict=True) if share == "test"]
-    (top / "held-out.csv").write_bytes(to_csv(["file", "label"], held_out))
     return len(names), len(held_out)
 
 

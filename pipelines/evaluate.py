@@ -26,8 +26,8 @@ class Config:
     predictions: str
     """Folder that hwr label made."""
     out: str
-    """Folder for report.html, report.json and their pictures."""
-    truth: str | None = None
+    """Folder for report.html, report.json and their pictures; it must be new, or the same command's."""
+    truth: cli.Text = None
     """CSV with columns file (or id) and label; without it the truth that rides in the predictions is used."""
 
 

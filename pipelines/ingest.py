@@ -13,7 +13,7 @@ from hwr import manifest, parts, schema, splits
 from hwr.alphabet import Alphabet, read_mapping
 from hwr.errors import InputError
 from hwr.schema import SPLITS
-from hwr.sources import Idx, ImageFolder, Source, read_glyphs
+from hwr.sources import Idx, ImageFolder, Source, fingerprint, read_glyphs
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import cli, console
@@ -27,19 +27,19 @@ class Config:
     source: str
     """Folder of the raw files: a path or a URI such as s3://bucket/scans."""
     format: Literal["image-folder", "idx", "emnist-idx"]
-    """How the source is laid out."""
+    """How the source is laid out: folders of image files, MNIST's IDX files, or EMNIST's."""
     out: str
     """Folder for the samples; it must be new, or the same command's."""
-    alphabet: str | None = None
-    """Which character each class number means, and which folder names are labels: digits, A-Z, az35, emnist47,
-    english62, or the characters themselves."""
-    mapping: str | None = None
+    alphabet: cli.Text = None
+    """Which character each class number means, or which folder names are labels: digits, A-Z, az35, emnist47 or
+    english62 (see the README), or the characters themselves."""
+    mapping: cli.Text = None
     """EMNIST mapping file of class numbers and code points; emnist-idx finds one beside the images by itself."""
     size: int = 28
     """Side of the glyphs, in pixels."""
     split: tyro.conf.OmitArgPrefixes[SplitConfig] = field(default_factory=SplitConfig)
-    workers: int | None = None
-    """Processes that read in parallel; as many as there are CPUs by default."""
+    workers: cli.Count = None
+    """Processes that read in parallel: as many as there are CPUs, if it is not given."""
 
 
 def run(config: Config) -> None:
@@ -56,7 +56,8 @@ def run(config: Config) -> None:
     settings = {**asdict(config), "source": Folder.open(config.source).location}
     for elsewhere in ("out", "workers"):
         del settings[elsewhere]
-    claim = manifest.claim(out, "samples", settings, {settings["source"]: _fingerprint(index)})
+    inputs = fingerprint(index)
+    claim = manifest.claim(out, "samples", settings, {settings["source"]: inputs})
     if claim is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
         return
@@ -67,7 +68,7 @@ def run(config: Config) -> None:
         with session() as cluster:
             job = {"source": source, "out": out, "size": config.size}
             run_parts(left, IngestPart, job, what="inputs", workers=cluster.workers(config.workers))
-    facts = _facts(out, todo, config.size, _fingerprint(index))
+    facts = _facts(out, todo, config.size, inputs)
     manifest.complete(out, "samples", facts)
     console.milestone(f"{config.out}: {_sentence(facts)}")
 
@@ -163,11 +164,6 @@ def _parts(index: pa.Table, config: SplitConfig) -> list[pa.Table]:
     split = pa.array(names, pa.string())
     index = index.set_column(index.schema.get_field_index("split"), "split", split)
     return [part for name in SPLITS for part in parts.cut(index.filter(pc.equal(split, name)), name)]
-
-
-def _fingerprint(index: pa.Table) -> str:
-    columns = (index.column(name).combine_chunks() for name in ("key", "label", "split"))
-    return manifest.fingerprint(*(str(column.to_pylist()).encode() for column in columns))
 
 
 def _facts(out: Folder, todo: list[pa.Table], size: int, inputs: str) -> dict[str, Any]:

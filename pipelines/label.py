@@ -3,17 +3,18 @@
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import tyro
 
 from hwr import bundle, manifest, parts, schema
 from hwr.bundle import Card
 from hwr.errors import InputError, Reject
 from hwr.predictor import Predictor
-from hwr.sources import Samples, Source, open_images, read_glyphs
+from hwr.sources import Samples, Source, fingerprint, open_images, read_glyphs
 from hwr.spreadsheet import to_csv
 from hwr.storage import Folder
 from pipelines import cli, console
@@ -35,10 +36,13 @@ class Config:
     """Run that hwr train made."""
     out: str
     """Folder for the predictions; it must be new, or the same command's."""
-    split: Literal["train", "val", "test"] | None = None
-    """Which split of a samples folder; all by default."""
-    workers: int | None = None
-    """Processes that label in parallel; one a GPU, or as many as there are CPUs, by default."""
+    split: Annotated[
+        Literal["train", "val", "test"] | None,
+        tyro.conf.arg(metavar="{train,val,test}", help_behavior_hint="(optional)"),
+    ] = None
+    """Which split of a samples folder: all of them, if it is not given."""
+    workers: cli.Count = None
+    """Processes that label in parallel: one a GPU, or as many as there are CPUs, if it is not given."""
 
 
 def run(config: Config) -> None:
@@ -57,7 +61,7 @@ def run(config: Config) -> None:
         raise InputError(f"--out {config.out} lies inside --images {config.images}: its files would be read as images")
     index = _with_truth(source, card)
     settings = {"images": images.location, "split": config.split, "model": model.location}
-    inputs = {images.location: _fingerprint(index), model.location: run_facts["fingerprint"]}
+    inputs = {images.location: fingerprint(index), model.location: run_facts["fingerprint"]}
     if manifest.claim(out, "predictions", settings, inputs) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
         return
@@ -134,10 +138,6 @@ def to_predictions(
             row |= {"prediction": top[0]["label"], "confidence": top[0]["score"], "top": top}
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=schema.PREDICTIONS)
-
-
-def _fingerprint(index: pa.Table) -> str:
-    return manifest.fingerprint(*(str(index[name].to_pylist()).encode() for name in ("key", "label")))
 
 
 def _facts(out: Folder, todo: list[pa.Table]) -> dict[str, Any]:

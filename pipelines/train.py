@@ -4,11 +4,10 @@ import json
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import ray.train
@@ -41,17 +40,20 @@ MAX_FAILURES = 3
 class Config:
     """What to train on, how, and where to put the run."""
 
-    data: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
+    data: Annotated[
+        tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]],
+        tyro.conf.arg(metavar="DIR [DIR ...]", help_behavior_hint="(required, may be repeated)"),
+    ]
     """Samples folders that hwr ingest made; several are trained on together."""
     out: str
     """Folder for the run; it must be new, or the same command's."""
-    alphabet: str | None = None
-    """Characters to tell apart: digits, A-Z, az35, emnist47, english62, or the characters themselves; those in the data
-    by default. Samples of other characters are left out."""
+    alphabet: cli.Text = None
+    """Characters to tell apart: digits, A-Z, az35, emnist47 or english62 (see the README), or the characters
+    themselves. All that the data holds, if it is not given; samples of other characters are left out."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = field(default_factory=Recipe)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    workers: int | None = None
-    """Training workers; one a GPU, or one a machine where there is none, by default."""
+    workers: cli.Count = None
+    """Training workers: one a GPU, or one a machine where there is none, if it is not given."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _job(config: Config, folders: tuple[Folder, ...], facts: list[dict[str, Any]
 def _train(config: Config, job: Job, cluster: Cluster) -> dict[str, Any]:
     """Run the workers, print each epoch as it ends, and return the last checkpoint's state."""
     wanted = config.workers if config.workers is not None else cluster.gpus or cluster.nodes
-    workers = cluster.workers(wanted)
+    workers = cluster.workers(wanted, gpus_each=1 if cluster.gpus else 0)
     cpus = cluster.cpus_each(workers)
     where = "GPU" if cluster.gpus else f"{cpus} CPUs"
     console.milestone(
@@ -137,8 +139,7 @@ def _train(config: Config, job: Job, cluster: Cluster) -> dict[str, Any]:
         ),
     )
     try:
-        with _epochs_as_they_end(job):
-            result = trainer.fit()
+        result = _fit(trainer, job)
     except ray.train.TrainingFailedError as error:
         raise HwrError(f"training stopped: {cause(error)}; the same command goes on from the last epoch") from error
     if result.checkpoint is None:
@@ -202,32 +203,31 @@ def write_history(out: Folder, history: list[Epoch]) -> None:
     out.write_bytes(HISTORY, ("\n".join(lines) + "\n").encode())
 
 
-@contextmanager
-def _epochs_as_they_end(job: Job) -> Iterator[None]:
-    """Follow the history file while training runs: one line, and one step of the bar, for each epoch."""
-    over = threading.Event()
+def _fit(trainer: TorchTrainer, job: Job) -> ray.train.Result:
+    """Run the trainer beside this thread, which shows one line, and one step of the bar, for each epoch.
+
+    In the main thread Ray Train would take Ctrl-C for itself and end the process without a word.
+    """
+    outcome: Future[ray.train.Result] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(trainer.fit())
+        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is asked for
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
     shown = len(_history(job.out))
-
-    def follow() -> None:
-        nonlocal shown
-        with console.progress("epochs", job.recipe.epochs) as advance:
-            advance(shown, "")
-            while True:
-                last = over.wait(0.5)
-                for epoch in _history(job.out)[shown:]:
-                    advance(1, f"{epoch['images_per_second']:,.0f} images/s")
-                    console.milestone(_epoch_line(epoch, job.recipe.epochs))
-                    shown += 1
-                if last:
-                    return
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    with console.progress("epochs", job.recipe.epochs) as advance:
+        advance(shown, "starting")
+        while True:
+            over = bool(wait([outcome], timeout=0.5).done)
+            for epoch in _history(job.out)[shown:]:
+                advance(1, f"{epoch['images_per_second']:,.0f} images/s")
+                console.milestone(_epoch_line(epoch, job.recipe.epochs))
+                shown += 1
+            if over:
+                return outcome.result()
 
 
 def _history(out: Folder) -> list[dict[str, Any]]:

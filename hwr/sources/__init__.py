@@ -7,13 +7,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hwr.errors import InputError
-from hwr.sources.base import INDEX, Image, Source, read_glyphs
+from hwr.sources.base import INDEX, Image, Source, fingerprint, read_glyphs
 from hwr.sources.idx import Idx
 from hwr.sources.image_folder import ImageFolder
 from hwr.sources.samples import Samples
 from hwr.storage import Folder
 
-__all__ = ["INDEX", "Idx", "Image", "ImageFolder", "Samples", "Source", "open_images", "read_by_id", "read_glyphs"]
+__all__ = [
+    "INDEX",
+    "Idx",
+    "Image",
+    "ImageFolder",
+    "Samples",
+    "Source",
+    "fingerprint",
+    "open_images",
+    "read_by_id",
+    "read_glyphs",
+]
 
 
 def read_by_id(images: Mapping[str, Any], ids: Sequence[str], size: int) -> dict[str, Image]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hwr import glyph
+from hwr import glyph, manifest
 from hwr.errors import Reject
 
 Image = npt.NDArray[np.uint8]
@@ -24,12 +24,14 @@ INDEX = pa.schema(
         pa.field("writer", pa.string()),
         pa.field("file", pa.string(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
+        pa.field("stamp", pa.string(), nullable=False),
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
     ]
 )
 """One row an input. ``key`` becomes the sample's id; ``split`` is official or null; ``file`` and ``row`` say where the
-image lies. A row whose ``reason`` is not null is known to be a reject already and is never read."""
+image lies, and ``stamp`` changes when that file does. A row whose ``reason`` is not null is already known to be a
+reject and is never read."""
 
 
 class Source(Protocol):
@@ -44,6 +46,11 @@ class Source(Protocol):
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """The raw grey image (H, W) uint8 of each row, or why there is none, in the order of ``rows``."""
+
+
+def fingerprint(index: pa.Table) -> str:
+    """A hash of what an index lists, which changes with every input that is added, removed, renamed or changed."""
+    return manifest.fingerprint(*(str(index[name].to_pylist()).encode() for name in ("key", "label", "split", "stamp")))
 
 
 def read_glyphs(source: Source, rows: pa.Table, size: int) -> tuple[Image, list[Reject | None]]:

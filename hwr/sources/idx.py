@@ -63,6 +63,7 @@ class Idx:
         if count != len(labels):
             raise InputError(f"{self.folder.name}/{name} has {count} images, but {len(labels)} labels belong to it")
         characters = [self.characters.get(int(number)) for number in labels]
+        stamp = f"{self.folder.stamp(name)} {self.folder.stamp(_label_file(name))}"
         unknown = [character is None for character in characters]
         numbers = np.arange(count)
         return pa.table(
@@ -73,6 +74,7 @@ class Idx:
                 "writer": pa.nulls(count, pa.string()),
                 "file": pa.array([name] * count, pa.string()),
                 "row": pa.array(numbers, pa.int64()),
+                "stamp": pa.array([stamp] * count, pa.string()),
                 "reason": pa.array(["unknown-label" if u else None for u in unknown], pa.string()),
                 "detail": pa.array([f"class {labels[row]}" if unknown[row] else None for row in numbers], pa.string()),
             },
@@ -80,7 +82,7 @@ class Idx:
         )
 
     def _labels(self, images: str) -> npt.NDArray[np.uint8]:
-        name = re.sub("idx3", "idx1", re.sub("image", "label", images, flags=re.IGNORECASE), flags=re.IGNORECASE)
+        name = _label_file(images)
         if not self.folder.has(name):
             raise InputError(f"{self.folder.name}/{images} has no labels beside it: expected {name}")
         packed = self.folder.read_bytes(name)
@@ -102,6 +104,10 @@ class Idx:
                 yield Reject("corrupt", f"{name} ends after {len(images)} images")
             else:
                 yield images[row].T if self.transposed else images[row]
+
+
+def _label_file(images: str) -> str:
+    return re.sub("idx3", "idx1", re.sub("image", "label", images, flags=re.IGNORECASE), flags=re.IGNORECASE)
 
 
 def _official_split(name: str) -> str | None:

@@ -44,12 +44,12 @@ class ImageFolder:
             InputError: There is no such folder, or no file in it.
         """
         self.folder.require()
-        keys = [key for key in self.folder.walk() if not _is_clutter(key)]
-        if not keys:
+        files = [(key, stamp) for key, stamp in self.folder.walk() if not _is_clutter(key)]
+        if not files:
             raise InputError(f"{self.folder.name} has no files in it")
-        tops = {key.split("/")[0].lower() for key in keys}
-        in_splits = tops <= _OFFICIAL.keys() and any(key.count("/") for key in keys)
-        rows = [self._row(key, in_splits) for key in keys]
+        tops = {key.split("/")[0].lower() for key, _ in files}
+        in_splits = tops <= _OFFICIAL.keys() and any("/" in key for key, _ in files)
+        rows = [{**self._row(key, in_splits), "stamp": stamp} for key, stamp in files]
         return pa.Table.from_pylist(rows, schema=INDEX)
 
     def _row(self, key: str, in_splits: bool) -> dict[str, str | int | None]:

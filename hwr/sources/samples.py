@@ -50,14 +50,16 @@ class Samples:
 
     def index(self) -> pa.Table:
         """One row a sample, in the order of the files."""
-        return pa.concat_tables([self._index_file(name) for name in self.files()])
+        stamp = manifest.require(self.folder, "samples")["fingerprint"]
+        return pa.concat_tables([self._index_file(name, stamp) for name in self.files()])
 
-    def _index_file(self, name: str) -> pa.Table:
+    def _index_file(self, name: str, stamp: str) -> pa.Table:
         table = self.folder.read_table(name, ["id", "label", "split", "writer"])
         count = len(table)
         columns = {
             "key": table["id"], "label": table["label"], "split": table["split"], "writer": table["writer"],
             "file": pa.array([name] * count, pa.string()), "row": pa.array(range(count), pa.int64()),
+            "stamp": pa.array([stamp] * count, pa.string()),
             "reason": pa.nulls(count, pa.string()), "detail": pa.nulls(count, pa.string()),
         }  # fmt: skip
         return pa.table(columns, schema=INDEX)

@@ -58,7 +58,9 @@ def test_walk_is_sorted_and_does_not_follow_a_loop(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "b" / "loop").symlink_to(tmp_path)
-    assert list(Folder.open(str(tmp_path)).walk()) == ["a.png", "b/1.png", "b/2.png"]
+    folder = Folder.open(str(tmp_path))
+    assert [name for name, _ in folder.walk()] == ["a.png", "b/1.png", "b/2.png"]
+    assert all(stamp == folder.stamp(name) for name, stamp in folder.walk())
 
 
 def test_what_is_missing_or_no_folder_is_one_line(tmp_path):

@@ -138,10 +138,17 @@ def test_set_up_mistakes_are_one_line(tmp_path, digits, capsys, flags, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_new_files_in_the_source_are_noticed(tmp_path, digits, capsys):
+def test_new_changed_and_missing_files_in_the_source_are_noticed(tmp_path, digits, capsys):
     write_scans(tmp_path / "scans", digits[0][:20], digits[1][:20])
     words = ["ingest", "--source", tmp_path / "scans", "--format", "image-folder", "--out", tmp_path / "out"]
     assert hwr(*words) == 0
+    scans = sorted((tmp_path / "scans").rglob("*.png"))
+    before = scans[0].read_bytes()
+    for change in (scans[1].read_bytes(), None):
+        scans[0].write_bytes(change) if change else scans[0].unlink()
+        assert hwr(*words) == 1
+        assert "was made from other content of" in capsys.readouterr().err
+    scans[0].write_bytes(before)
     write_scans(tmp_path / "scans", digits[0][:21], digits[1][:21])
     assert hwr(*words) == 1
     assert "was made from other content of" in capsys.readouterr().err

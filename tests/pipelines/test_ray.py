@@ -22,13 +22,18 @@ def test_workers_leave_the_spare_cpus(wanted, workers):
     ("cluster", "wanted", "message"),
     [
         (LAPTOP, 3, "3 worker.s. need 5 CPUs, but Ray has 4 here: use --workers 2 or a larger cluster"),
-        (Cluster(2, 0, 1, 2), None, "1 worker.s. need 3 CPUs, but Ray has 2 here"),
+        (Cluster(2, 0, 1, 2), None, "1 worker.s. need 3 CPUs, but Ray has 2 here: use a larger cluster"),
         (LAPTOP, 0, "--workers must be at least 1, not 0"),
     ],
 )
 def test_too_few_cpus_are_refused_in_one_line(cluster, wanted, message):
     with pytest.raises(ResourceError, match=message):
         cluster.workers(wanted)
+
+
+def test_a_gpu_cannot_be_shared_by_training_workers():
+    with pytest.raises(ResourceError, match="2 workers need a GPU each, but Ray has 1: use --workers 1"):
+        Cluster(cpus=8, gpus=1, nodes=1, cpus_on_smallest=8).workers(2, gpus_each=1)
 
 
 def test_training_workers_share_their_machines_evenly():

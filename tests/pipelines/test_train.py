@@ -46,7 +46,7 @@ def test_the_same_command_again_changes_nothing(run, samples, capsys):
 
 def test_other_settings_on_the_same_run_are_refused(run, samples, capsys):
     assert hwr("train", "--data", samples, "--out", run, "--epochs", 7, "--batch-size", 32) == 1
-    assert capsys.readouterr().err.startswith(f"hwr train: {run} was made with recipe=")
+    assert capsys.readouterr().err.startswith(f"hwr train: {run} was made with recipe.epochs=6, not 7: choose")
 
 
 def test_two_workers_and_two_sets_with_an_alphabet_of_their_own(samples, digits, tmp_path, capsys):
@@ -74,17 +74,26 @@ def test_what_cannot_be_trained_is_one_line(samples, tmp_path, capsys, flags, me
     assert err.count("\n") == 1
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(samples, tmp_path, run):
+def stopped(words, out, epochs, how) -> tuple[int, str]:
+    """Start training in a process of its own and signal it once so many epochs are done: exit status and stderr."""
+    command = [sys.executable, "-m", "pipelines", *map(str, words)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    last = time.monotonic() + 120
+    while not (out / "history.jsonl").exists() or len(history(out)) < epochs:
+        assert process.poll() is None
+        assert time.monotonic() < last
+        time.sleep(0.05)
+    os.killpg(process.pid, how) if how == signal.SIGKILL else process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def test_an_interrupted_and_then_killed_run_goes_on_as_if_it_had_not_been(samples, tmp_path, run):
     out = tmp_path / "run"
     words = ["train", "--data", samples, "--out", out, "--epochs", "6", "--batch-size", "32"]
-    killed = subprocess.Popen([sys.executable, "-m", "pipelines", *map(str, words)], start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not (out / "history.jsonl").exists() or len(history(out)) < 2:
-        assert killed.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    line = "hwr train: interrupted; what is done is kept, and the same command goes on from there\n"
+    assert stopped(words, out, 1, signal.SIGINT) == (130, line)
+    assert stopped(words, out, 3, signal.SIGKILL)[0] == -signal.SIGKILL
     assert not (out / "manifest.json").exists()
     assert hwr(*words) == 0
     timeless = [

@@ -24,7 +24,9 @@ def folder(tmp_path, digits):
         name = f"samples/{split}-00000.parquet"
         out.write_table(name, pa.table(columns, schema=schema.samples(28)))
         files.append({"name": name, "rows": 2})
-    manifest.complete(out, "samples", {"files": files, "counts": {"splits": {"train": 2, "val": 0, "test": 2}}})
+    manifest.complete(
+        out, "samples", {"files": files, "fingerprint": "1", "counts": {"splits": {"train": 2, "val": 0, "test": 2}}}
+    )
     return out, glyphs
 
 
