@@ -71,6 +71,8 @@ def load(folder: Folder) -> tuple[nn.Module, Card]:
         card = Card(**folder.read_json(CARD))
     except TypeError as error:
         raise InputError(f"{folder.name}/{CARD} is not a model card that this hwr knows: {error}") from error
+    if not isinstance(card.size, int) or not all(isinstance(label, str) for label in card.alphabet):
+        raise InputError(f"{folder.name}/{CARD} is damaged: its size is no number or its alphabet no list of labels")
     if card.format != FORMAT:
         raise InputError(f"{folder.name}/{CARD} has format {card.format}, but this hwr reads format {FORMAT}")
     if card.preprocessing != PREPROCESSING:

@@ -19,6 +19,14 @@ from hwr.storage import Folder
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
 
+# For each kind of folder, the job that makes it and the facts that its manifest must have.
+_KINDS = {
+    "samples": ("ingest", ("fingerprint", "size", "files", "counts")),
+    "run": ("train", ("fingerprint", "metrics")),
+    "predictions": ("label", ("fingerprint", "files", "counts", "model", "alphabet", "size", "images")),
+    "report": ("evaluate", ("headline",)),
+}
+
 
 class Claim(Enum):
     """What a job finds in its output folder."""
@@ -47,6 +55,8 @@ def claim(out: Folder, kind: str, settings: Mapping[str, Any], inputs: Mapping[s
         out.write_json(CONFIG, {"hwr": hwr.__version__, **wanted})
         return Claim.NEW
     found = out.read_json(CONFIG)
+    if not isinstance(found.get("settings"), dict) or not isinstance(found.get("inputs"), dict):
+        raise OutputError(f"{out.name}/{CONFIG} is damaged: choose another --out, or remove the folder")
     if found.get("kind") != kind:
         raise OutputError(f"{out.name} holds a {found.get('kind')} folder, not {kind}: choose another --out")
     _same(out, found["settings"], wanted["settings"])
@@ -65,9 +75,10 @@ def require(folder: Folder, kind: str) -> dict[str, Any]:
     """The manifest of a complete folder.
 
     Raises:
-        InputError: The folder is missing, unfinished, of another kind, or of a contract version not known here.
+        InputError: The folder is missing, unfinished, damaged, of another kind, or of a contract version not known
+            here.
     """
-    job = {"samples": "ingest", "run": "train", "predictions": "label", "report": "evaluate"}[kind]
+    job, needed = _KINDS[kind]
     if folder.is_empty():
         raise InputError(f"{folder.name} does not exist or is empty: make it with hwr {job}")
     if not folder.has(MANIFEST):
@@ -77,7 +88,7 @@ def require(folder: Folder, kind: str) -> dict[str, Any]:
             f"{folder.name} has no {MANIFEST}: its {job} did not finish; "
             f"run the same hwr {job} command again to resume it"
         )
-    manifest: dict[str, Any] = folder.read_json(MANIFEST)
+    manifest = folder.read_json(MANIFEST)
     if manifest.get("kind") != kind:
         raise InputError(f"{folder.name} holds a {manifest.get('kind')} folder, but {kind} is needed here")
     if manifest.get("version") != schema.VERSION:
@@ -85,6 +96,9 @@ def require(folder: Folder, kind: str) -> dict[str, Any]:
             f"{folder.name} follows version {manifest.get('version')} of the contract and this hwr knows version "
             f"{schema.VERSION}: make it anew with this hwr {job}"
         )
+    missing = [fact for fact in needed if fact not in manifest]
+    if missing:
+        raise InputError(f"{folder.name}/{MANIFEST} is damaged: it lacks {', '.join(missing)}")
     return manifest
 
 

@@ -145,24 +145,34 @@ class Folder:
             full = "the disk is full" if error.errno == errno.ENOSPC else _line(error)
             raise OutputError(f"cannot write {self.name}/{name}: {full}") from error
 
-    def read_json(self, name: str) -> Any:
-        """Read one JSON file.
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file that holds one object.
 
         Raises:
-            InputError: It is not JSON.
+            InputError: It does not.
         """
         try:
-            return json.loads(self.read_bytes(name))
+            value = json.loads(self.read_bytes(name))
         except ValueError as error:
             raise InputError(f"{self.name}/{name} is not a readable JSON file: {_line(error)}") from error
+        if not isinstance(value, dict):
+            raise InputError(f"{self.name}/{name} is damaged: it holds a {type(value).__name__} instead of an object")
+        return value
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file, complete or not at all."""
         self.write_bytes(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Read a Parquet file, or some of its columns."""
-        return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs)
+        """Read a Parquet file, or some of its columns.
+
+        Raises:
+            InputError: It is missing, damaged or lacks a column.
+        """
+        try:
+            return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.name}/{name} is damaged or gone: {_line(error)}") from error
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write one Parquet file, zstd-compressed, complete or not at all."""

@@ -54,6 +54,7 @@ def test_no_glyphs_give_no_scores(saved):
         ({"format": 9}, "has format 9"),
         ({"alphabet": ["A"]}, "does not fit its card"),
         ({"architecture": "vgg99"}, "there is no model 'vgg99'"),
+        ({"size": "28"}, "its size is no number"),
         ({"preprocessing": "none"}, "was trained on 'none'"),
     ],
 )

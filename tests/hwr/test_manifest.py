@@ -15,7 +15,7 @@ def out(tmp_path):
 
 def test_a_folder_goes_from_new_to_resumed_to_complete(out):
     claims = [manifest.claim(out, "samples", {"size": 28}, {"raw": "1"}) for _ in range(2)]
-    manifest.complete(out, "samples", {"counts": 3})
+    manifest.complete(out, "samples", {"counts": 3, "size": 28, "files": [], "fingerprint": "1"})
     claims.append(manifest.claim(out, "samples", {"size": 28}, {"raw": "1"}))
     assert claims == [Claim.NEW, Claim.RESUMED, Claim.COMPLETE]
     assert manifest.require(out, "samples")["counts"] == 3
@@ -63,6 +63,18 @@ def test_each_way_a_folder_can_be_unfit_has_its_line(out):
         manifest.require(out, "samples")
     out.write_json(manifest.MANIFEST, {"kind": "samples", "version": 99})
     with pytest.raises(InputError, match="version 99 of the contract"):
+        manifest.require(out, "samples")
+
+
+def test_damaged_files_are_one_line(out):
+    out.write_bytes(manifest.CONFIG, b"{}")
+    with pytest.raises(OutputError, match=r"config\.json is damaged"):
+        manifest.claim(out, "samples", {}, {})
+    out.write_bytes(manifest.MANIFEST, b"[]")
+    with pytest.raises(InputError, match="is damaged: it holds a list instead of an object"):
+        manifest.require(out, "samples")
+    manifest.complete(out, "samples", {"counts": 3, "size": 28})
+    with pytest.raises(InputError, match="is damaged: it lacks fingerprint, files"):
         manifest.require(out, "samples")
 
 

@@ -25,7 +25,9 @@ def folder(tmp_path, digits):
         out.write_table(name, pa.table(columns, schema=schema.samples(28)))
         files.append({"name": name, "rows": 2})
     manifest.complete(
-        out, "samples", {"files": files, "fingerprint": "1", "counts": {"splits": {"train": 2, "val": 0, "test": 2}}}
+        out,
+        "samples",
+        {"files": files, "fingerprint": "1", "size": 28, "counts": {"splits": {"train": 2, "val": 0, "test": 2}}},
     )
     return out, glyphs
 
