@@ -36,6 +36,8 @@ class Folder:
         Raises:
             InputError: The URI names no file system that pyarrow knows.
         """
+        if not location:
+            raise InputError("a folder's name is empty: was a variable not set?")
         if "://" not in location:
             local = os.path.abspath(os.path.expanduser(location))
             return cls(location, pafs.LocalFileSystem(), local)
@@ -94,9 +96,10 @@ class Folder:
         return not self.fs.get_file_info(pafs.FileSelector(self.path))
 
     def names(self) -> list[str]:
-        """Names of the files directly in this folder, sorted; none where it does not exist."""
+        """Names of the files directly in this folder, sorted, hidden ones left out; none where it does not exist."""
         found = self.fs.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
-        return sorted(info.base_name for info in found if info.type == pafs.FileType.File)
+        names = (info.base_name for info in found if info.type == pafs.FileType.File)
+        return sorted(name for name in names if not name.startswith("."))
 
     def walk(self) -> Iterator[tuple[str, str]]:
         """All files below, in a stable order, as relative path with ``/`` and stamp. Links to folders are not followed.
@@ -104,7 +107,7 @@ class Folder:
         A stamp is size and time of change: it changes when the file does, and costs no reading.
         """
         if self.is_local:
-            for top, folders, files in os.walk(self.path):
+            for top, folders, files in os.walk(self.path, onerror=_refuse):
                 folders.sort()
                 for name in sorted(files):
                     path = os.path.join(top, name)
@@ -185,12 +188,18 @@ class Folder:
         return int(self.fs.get_file_info(f"{self.path}/{name}").size)
 
 
+def _refuse(error: OSError) -> None:
+    """Stop at a folder that may not be entered: its files would be missing without a word."""
+    raise InputError(f"cannot list {error.filename}: {error.strerror}") from error
+
+
 def _stamp(info: pafs.FileInfo) -> str:
     return f"{info.size} {info.mtime_ns}"
 
 
 def _replace(path: str, data: bytes) -> None:
-    beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+    folder, name = os.path.split(path)
+    beside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"  # hidden, so that no reader takes a leftover for data
     try:
         with open(beside, "xb") as file:
             file.write(data)

@@ -197,6 +197,7 @@ def cause(error: BaseException) -> str:
 
     Python prints the innermost error of a chain first. Of ours the message is enough; others keep their type.
     """
-    raised = re.findall(r"^\s*([\w.]+(?:Error|Exception)): (.+)$", str(error), re.MULTILINE)
+    raised = re.findall(r"^\s*((?:\w+\.)+[A-Z]\w+|\w+(?:Error|Exception)): (.+)$", str(error), re.MULTILINE)
     ours = [text for name, text in raised if name.startswith(HwrError.__module__)]
-    return next(iter([*ours, *(f"{name}: {text}" for name, text in raised)]), " ".join(str(error).split()))
+    text = next(iter([*ours, *(f"{name}: {text}" for name, text in raised)]), " ".join(str(error).split()))
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -44,28 +44,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 a mistake or failure (one line on stderr), 2 wrong flags, 130 interrupted.
     """
     job, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
-    if job in ("-h", "--help", "--version"):
-        print(hwr.__version__ if job == "--version" else USAGE)
-        return 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end a job
+    status, line = _outcome(job, words)
+    if line:
+        print("".join(c if c.isprintable() else "?" for c in f"hwr {job}: {line}"), file=sys.stderr, flush=True)
+    return status
+
+
+def _outcome(job: str, words: Sequence[str]) -> tuple[int, str]:
+    """Run a command: its exit status, and what to say of it."""
     try:
         _run(job, words)
-    except HwrError as error:
-        return _fail(f"hwr {job}: {error}", 1)
     except _WrongFlagsError as error:
-        return _fail(f"hwr {job}: {error}", 2)
+        return 2, str(error)
     except KeyboardInterrupt:
-        return _fail(f"hwr {job}: interrupted; what is done is kept, and the same command goes on from there", 130)
+        return 130, "interrupted; what is done is kept, and the same command goes on from there"
+    except Interrupted:
+        return 130, ""
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone
-        return 1
-    return 0
+        return 1, ""
+    except (HwrError, OSError, UnicodeError) as error:  # a disk, a network or a name that fails needs no traceback
+        return 1, str(error)
+    return 0, ""
 
 
 def _run(job: str, words: Sequence[str]) -> None:
+    if job in ("-h", "--help", "--version"):
+        print(hwr.__version__ if job == "--version" else USAGE, flush=True)
+        return
     if job not in JOBS:
         raise _WrongFlagsError(f"there is no such job: choose one of {', '.join(JOBS)}")
     module = importlib.import_module(f"pipelines.{job}")
     module.run(_parse(module.Config, job, words))
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """A command within this one was interrupted and has said so."""
 
 
 class _WrongFlagsError(Exception):
@@ -97,8 +114,3 @@ def _one_line(box: str) -> str:
     message = " ".join(sections[0 if box.startswith("╭") else 1])
     meant = next((lines[1:] for lines in sections if lines[:1] == ["Perhaps you meant:"]), [])
     return "; perhaps you meant ".join([message, *(flag.split()[0] for flag in meant[:1])])
-
-
-def _fail(line: str, status: int) -> int:
-    print("".join(c if c.isprintable() else "?" for c in line), file=sys.stderr, flush=True)
-    return status

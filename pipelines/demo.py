@@ -40,6 +40,8 @@ def run(config: Config) -> None:
     """
     started = time.perf_counter()
     top = Path(config.out)
+    if top.exists() and not top.is_dir():
+        raise OutputError(f"{config.out} is a file: choose another --out")
     if top.exists() and any(top.iterdir()) and not (top / "held-out.csv").exists():
         raise OutputError(f"{config.out} exists and was not made by hwr demo: choose another --out")
     count, held_out = write_digits(top)
@@ -64,7 +66,10 @@ def run(config: Config) -> None:
     ]
     for words in jobs:
         console.heading(f"$ hwr {' '.join(words)}")
-        if cli.main(words) != 0:
+        status = cli.main(words)
+        if status == 130:
+            raise cli.Interrupted
+        if status != 0:
             raise HwrError(f"hwr {words[0]} did not finish: its message stands above")
     report = Folder.open(f"{top}/report").read_json("report.json")
     console.table(
@@ -100,7 +105,10 @@ def write_digits(top: Path) -> tuple[int, int]:
             path.parent.mkdir(parents=True, exist_ok=True)
             grey = (255 - image * (255 / 16)).round().astype(np.uint8)
             side = grey.shape[0] * ENLARGED
-            Image.fromarray(grey).resize((side, side), Image.Resampling.BICUBIC).save(path)
+            large = Image.fromarray(grey).resize((side, side), Image.Resampling.BICUBIC)
+            beside = path.with_suffix(".tmp")
+            large.save(beside, "PNG")
+            beside.replace(path)  # complete or not there: an interrupted demo finds no half pictures
     return len(names), len(held_out)
 
 

@@ -55,6 +55,10 @@ def run(config: Config) -> None:
     run_facts = manifest.require(run_folder, "run")
     model = run_folder / "model"
     _, card = bundle.load(model)
+    if bundle.fingerprint(model) != run_facts["fingerprint"]:
+        raise InputError(
+            f"{model.name} was changed after its training: its files do not match {config.model}'s manifest"
+        )
     source = open_images(config.images, config.split)
     images = Folder.open(config.images)
     if out.path.startswith(f"{images.path}/"):

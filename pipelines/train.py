@@ -4,12 +4,14 @@ import json
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pyarrow as pa
 import ray.train
 import torch
 import tyro
@@ -101,10 +103,14 @@ def _job(config: Config, folders: tuple[Folder, ...], facts: list[dict[str, Any]
     if not present:
         raise InputError(f"{folders[0].name} has no labelled samples to train on")
     alphabet = Alphabet.parse(config.alphabet) if config.alphabet is not None else Alphabet.of(present)
+    named = ", ".join(folder.name for folder in folders)
     for split in ("train", "val"):
         if not any(entry["counts"]["splits"][split] for entry in facts):
-            named = ", ".join(folder.name for folder in folders)
             raise InputError(f"{named} has no samples in its {split} split: ingest anew with a larger --val-share")
+        labels = (alphabet.encode(table["label"].to_pylist()) for table in _tables(folders, split, ["label"]))
+        # A list, so that every shard is opened: a damaged one is better found now than by each worker.
+        if not sum([int((numbers >= 0).sum()) for numbers in labels]):
+            raise InputError(f"{named} has no samples of these characters in its {split} split: ingest more of them")
     uncovered = [label for label in alphabet.labels if label not in present]
     if uncovered:
         raise InputError(f"the data has no sample of {' '.join(uncovered)}: leave it out of --alphabet or add data")
@@ -121,6 +127,9 @@ def _train(config: Config, job: Job, cluster: Cluster) -> dict[str, Any]:
         f"training {ARCHITECTURE} on {len(job.alphabet)} characters for up to {job.recipe.epochs} epochs: "
         f"{workers} worker(s) with {where} each, global batch {job.recipe.batch_size}"
     )
+    done = len(_history(job.out))
+    if done:
+        console.milestone(f"going on after epoch {done}, or from the checkpoint before it")
     trainer = TorchTrainer(
         train_worker,
         train_loop_config={"job": job},
@@ -176,25 +185,23 @@ def train_worker(config: dict[str, Any]) -> None:
 
 
 def load_split(folders: tuple[Folder, ...], split: str, alphabet: Alphabet, device: torch.device) -> Glyphs:
-    """Load one split of several samples folders into memory, leaving out labels that the alphabet lacks.
-
-    Raises:
-        InputError: Nothing is left.
-    """
+    """Load one split of several samples folders into memory, leaving out labels that the alphabet lacks."""
     images, labels = [], []
-    for folder in folders:
-        files = [entry["name"] for entry in manifest.require(folder, "samples")["files"]]
-        for name in (name for name in files if name.startswith(f"samples/{split}-")):
-            table = folder.read_table(name, ["image", "label"])
-            numbers = alphabet.encode(table["label"].to_pylist())
-            images.append(images_from_arrow(table["image"])[numbers >= 0])
-            labels.append(numbers[numbers >= 0])
-    if not sum(map(len, labels)):
-        named = ", ".join(folder.name for folder in folders)
-        raise InputError(f"{named} has no samples of these characters in its {split} split")
+    for table in _tables(folders, split, ["label", "image"]):
+        numbers = alphabet.encode(table["label"].to_pylist())
+        images.append(images_from_arrow(table["image"])[numbers >= 0])
+        labels.append(numbers[numbers >= 0])
     return Glyphs(
         torch.from_numpy(np.concatenate(images)).to(device), torch.from_numpy(np.concatenate(labels)).to(device)
     )
+
+
+def _tables(folders: tuple[Folder, ...], split: str, columns: list[str]) -> Iterator[pa.Table]:
+    """The shards of one split, one after the other."""
+    for folder in folders:
+        for entry in manifest.require(folder, "samples")["files"]:
+            if entry["name"].startswith(f"samples/{split}-"):
+                yield folder.read_table(entry["name"], columns)
 
 
 def write_history(out: Folder, history: list[Epoch]) -> None:

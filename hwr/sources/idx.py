@@ -55,7 +55,13 @@ class Idx:
                 f"{self.folder.name} has no IDX images: expected files such as train-images-idx3-ubyte.gz "
                 "beside train-labels-idx1-ubyte.gz"
             )
-        return pa.concat_tables([self._index_file(name) for name in images])
+        twice = [name for name in images if f"{name}.gz" in images]
+        if twice:
+            raise InputError(f"{self.folder.name} has both {twice[0]} and {twice[0]}.gz: remove one of them")
+        index = pa.concat_tables([self._index_file(name) for name in images])
+        if not len(index):
+            raise InputError(f"{self.folder.name} holds no images: {', '.join(images)} say that they have 0")
+        return index
 
     def _index_file(self, name: str) -> pa.Table:
         labels = self._labels(name)
@@ -127,6 +133,10 @@ def _image_header(folder: Folder, name: str) -> tuple[int, int, int]:
     count, height, width = struct.unpack(">III", head[4:16])
     if not 0 < height * width <= 1 << 20:
         raise InputError(f"{folder.name}/{name} says that its images are {height} x {width} pixels")
+    if count * height * width > 1 << 33:
+        raise InputError(
+            f"{folder.name}/{name} says that it holds {count:,} images of {height} x {width} pixels: too many"
+        )
     return count, height, width
 
 
@@ -136,20 +146,26 @@ def _images(location: str, name: str) -> npt.NDArray[np.uint8]:
     folder = Folder.open(location)
     count, height, width = _image_header(folder, name)
     data = _unpacked(folder.read_bytes(name), 16 + count * height * width)
-    whole = min(count, (len(data) - 16) // (height * width))
-    return np.frombuffer(data, np.uint8, whole * height * width, offset=16).reshape(whole, height, width)
+    whole = max(0, min(count, (len(data) - 16) // (height * width)))
+    return np.frombuffer(data[16:], np.uint8, whole * height * width).reshape(whole, height, width)
 
 
 def _unpacked(data: bytes, limit: int) -> bytes:
-    """The first `limit` bytes, decompressed if they are gzip; fewer where the file is truncated or damaged."""
+    """The first `limit` bytes, decompressed if they are gzip; fewer where the file is truncated or damaged.
+
+    A gzip file may be several members on end (RFC 1952). One byte more than asked for is unpacked, so that the check
+    sum at a member's end is looked at; what lies up to 16 KiB before the damage is lost with it.
+    """
     if data[:2] != b"\x1f\x8b":
         return data[:limit]
     stream, out = zlib.decompressobj(wbits=31), bytearray()
-    for start in range(0, len(data), 1 << 20):
-        try:
-            out += stream.decompress(data[start : start + (1 << 20)], limit - len(out))
-        except zlib.error:
-            break
-        if len(out) >= limit:
-            break
-    return bytes(out)
+    for start in range(0, len(data), 1 << 14):
+        piece = data[start : start + (1 << 14)]
+        while piece and len(out) <= limit:
+            try:
+                out += stream.decompress(piece, limit + 1 - len(out))
+            except zlib.error:
+                return bytes(out[:limit])
+            piece = stream.unused_data if stream.eof else stream.unconsumed_tail
+            stream = zlib.decompressobj(wbits=31) if stream.eof else stream
+    return bytes(out[:limit])

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import pyarrow as pa
 
@@ -55,11 +56,13 @@ class ImageFolder:
     def _row(self, key: str, in_splits: bool) -> dict[str, str | int | None]:
         parts = key.split("/")
         split = _OFFICIAL[parts.pop(0).lower()] if in_splits else None
-        named = parts[0] if len(parts) > 1 else None
+        # macOS writes é as two code points and alphabets have it as one; NFC makes them the same label.
+        named = normalize("NFC", parts[0]) if len(parts) > 1 else None
         label = named if named is None or self.characters is None else self.characters.get(named)
         reason, detail = self._problem(key)
-        key = key.encode(errors="backslashreplace").decode()  # a name that is not UTF-8 is a reject, under this name
-        if reason is None and named is not None and label is None:
+        if reason == "bad-name":  # a reject, under a name that can be written and, with its slashes, is no other file's
+            key, label = "//" + key.replace("\\", "\\\\").encode(errors="backslashreplace").decode(), None
+        elif reason is None and named is not None and label is None:
             reason, detail = "unknown-label", f"folder {named!r}"
         return {
             "key": key, "label": label, "split": split, "writer": None,

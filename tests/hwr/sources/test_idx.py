@@ -93,6 +93,31 @@ def test_a_truncated_file_gives_what_it_holds_and_rejects_the_rest(tmp_path, som
     assert read[-1] == Reject("corrupt", f"train-images-idx3-ubyte.gz ends after {len(good)} images")
 
 
+def test_a_damaged_gzip_gives_what_lies_before_the_damage(tmp_path, some):
+    write(tmp_path, "train", *some)
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    whole = bytearray(path.read_bytes())
+    for damaged in (whole[:-6] + b"\0" + whole[-5:], whole[:300] + bytes([whole[300] ^ 255]) + whole[301:]):
+        path.write_bytes(damaged)
+        found = source(tmp_path)
+        assert len(list(found.read(found.index()))) == 20
+
+
+def test_gzip_of_several_members_is_whole(tmp_path, some):
+    write(tmp_path, "train", *some)
+    raw = idx(some[0])
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(raw[:500]) + gzip.compress(raw[500:]))
+    found = source(tmp_path)
+    assert np.array_equal(list(found.read(found.index())), some[0])
+
+
+def test_the_same_images_plain_and_packed_are_refused(tmp_path, some):
+    write(tmp_path, "train", *some)
+    write(tmp_path, "train", *some, packed=False)
+    with pytest.raises(InputError, match=r"has both train-images-idx3-ubyte and train-images-idx3-ubyte\.gz"):
+        source(tmp_path).index()
+
+
 def test_each_unusable_folder_has_its_line(tmp_path, some):
     def refused(message):
         with pytest.raises(InputError, match=message):

@@ -69,15 +69,18 @@ def test_bad_files_become_rejects_with_reasons_and_good_ones_glyphs(tmp_path, im
     (scans / ".hidden").touch()
     put(scans / ".ipynb_checkpoints" / "good.png", image)
     (scans / "Thumbs.db").touch()
+    put(scans / "\\udcff.png", image)
     with open(os.fsencode(scans) + b"/\xff.png", "wb") as file:
         file.write((scans / "good.png").read_bytes())
 
     found = source(scans)
     index = found.index()
     glyphs, rejects = read_glyphs(found, index, 28)
+    assert len(set(index["key"].to_pylist())) == len(index)
     reasons = {key: reject and reject.reason for key, reject in zip(index["key"].to_pylist(), rejects, strict=True)}
     assert reasons == {
-        "\\udcff.png": "bad-name",
+        "\\udcff.png": None,
+        "//\\udcff.png": "bad-name",
         "circle.png": "unopenable",
         "cut.png": "corrupt",
         "empty.png": "empty",
