@@ -97,7 +97,7 @@ def test_links_lead_to_parts_of_the_page_and_every_picture_has_words():
     read = Reader(render(report(ROWS)))
     parts = {attributes.get("id") for _, attributes in read.tags}
     links = [attributes["href"] for attributes in read.all("a")]
-    assert len(links) == 8
+    assert len(links) == 9
     assert all(link[1:] in parts for link in links)
     assert all("alt" in attributes for attributes in read.all("img"))
 
