@@ -12,6 +12,7 @@ import tyro
 
 import hwr
 from hwr.errors import HwrError
+from pipelines import console
 
 JOBS = {
     "demo": "all four jobs on handwriting that ships with scikit-learn",
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end a job
     status, line = _outcome(job, words)
     if line:
-        print("".join(c if c.isprintable() else "?" for c in f"hwr {job}: {line}"), file=sys.stderr, flush=True)
+        console.milestone(f"hwr {job}: {line}", sys.stderr)
     return status
 
 

@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 
-def milestone(text: str) -> None:
-    """Print one line that stays, at once, with terminal control characters made harmless."""
-    print("".join(c if c.isprintable() else "?" for c in text), flush=True)
+def milestone(text: str, stream: TextIO | None = None) -> None:
+    """Print one line that stays, at once, with terminal control characters made harmless; on standard output."""
+    print("".join(c if c.isprintable() else "?" for c in text), file=stream, flush=True)
 
 
 def heading(text: str) -> None:

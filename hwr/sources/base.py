@@ -66,17 +66,9 @@ def read_glyphs(source: Source, rows: pa.Table, size: int) -> tuple[Image, list[
     Returns:
         Glyphs (N, size, size) uint8, and for each its reject or None. A rejected glyph is all zero.
     """
-    reasons = rows["reason"].to_pylist()
-    known = [Reject(why, detail or "") for why, detail in zip(reasons, rows["detail"].to_pylist(), strict=True) if why]
-    readable = rows.filter(pc.is_null(rows["reason"]))
-    glyphs, rejects = _canonical(source.read(readable), size)
-    if not known:
-        return glyphs, rejects
-    whole = np.zeros((len(rows), size, size), np.uint8)
-    good = np.array([why is None for why in reasons])
-    whole[good] = glyphs
-    given, read = iter(known), iter(rejects)
-    return whole, [next(given) if why else next(read) for why in reasons]
+    read = source.read(rows.filter(pc.is_null(rows["reason"])))
+    marks = zip(rows["reason"].to_pylist(), rows["detail"].to_pylist(), strict=True)
+    return _canonical((Reject(why, detail or "") if why else next(read) for why, detail in marks), size)
 
 
 def _canonical(images: Iterable[Image | Reject], size: int) -> tuple[Image, list[Reject | None]]:
