@@ -16,6 +16,7 @@ from pipelines import console
 
 JOBS = {
     "demo": "all four jobs on handwriting that ships with scikit-learn",
+    "fetch": "the official MNIST or EMNIST files from the network to a folder",
     "ingest": "raw files to a samples folder: Parquet shards, split, rejects kept",
     "train": "samples to a run: a trained model with its card and history",
     "label": "images and a run to predictions: exactly one row an image",

@@ -34,7 +34,8 @@ def test_every_job_explains_its_flags(job):
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["lable"], 2, "hwr lable: there is no such job: choose one of demo, ingest"),
+        (["lable"], 2, "hwr lable: there is no such job: choose one of demo, fetch"),
+        (["fetch", "--name", "emnist", "--out", "b"], 2, "choice 'emnist' for argument '--name'"),
         (["ingest"], 2, "hwr ingest: Missing from hwr ingest: --source STR"),
         (
             ["ingest", "--source", "a", "--format", "tape", "--out", "b"],
