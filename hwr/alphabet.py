@@ -1,5 +1,6 @@
 """Ordered alphabets: which characters a model knows, and the class number of each."""
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,17 +62,21 @@ class Alphabet:
 
 
 def read_mapping(text: str, name: str) -> dict[int, str]:
-    """Read an EMNIST mapping file: lines of a class number and the code point(s) of its character.
+    """Read a mapping file of class numbers to characters, as EMNIST or as JSON has it.
 
-    EMNIST Letters gives two code points a line, upper and lower case; the first is taken.
+    EMNIST has lines of a class number and the code point(s) of its character; Letters gives two code points a line,
+    upper and lower case, and the first is taken. JSON is an object of class numbers and characters, either of them
+    first (``{"0": "A"}`` or ``{"A": 0}``), or a list of characters.
 
     Args:
         text: The file's text.
         name: The file's name, for messages.
 
     Raises:
-        InputError: A line is not a class number with a code point, or a class comes twice.
+        InputError: A line is not a class number with a code point, the JSON is something else, or a class comes twice.
     """
+    if text.lstrip().startswith(("{", "[")):
+        return _read_json(text, name)
     mapping: dict[int, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -87,3 +92,21 @@ def read_mapping(text: str, name: str) -> dict[int, str]:
     if not mapping:
         raise InputError(f"{name} is empty: expected lines of 'class-number code-point'")
     return mapping
+
+
+def _read_json(text: str, name: str) -> dict[int, str]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{name} is not readable JSON: {error}") from None
+    pairs = list(enumerate(found)) if isinstance(found, list) else list(found.items())
+    if pairs and all(isinstance(second, int) for _, second in pairs):
+        pairs = [(number, character) for character, number in pairs]
+    try:
+        mapping = {int(number): character for number, character in pairs}
+    except ValueError:
+        mapping = {}
+    texts = all(isinstance(character, str) and character for character in mapping.values())
+    if not mapping or not texts or len(mapping) < len(pairs):
+        raise InputError(f'{name} does not map class numbers to characters, as {{"0": "A", "1": "B"}} does')
+    return {number: unicodedata.normalize("NFC", character) for number, character in mapping.items()}

@@ -15,6 +15,7 @@ from hwr.errors import Reject, RejectError
 Grey = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 50_000_000
+MAX_BYTES = 1 << 29  # ten bytes for each of these pixels: no sound file is larger
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -11,15 +11,15 @@ import pyarrow as pa
 
 from hwr.storage import Folder
 
-_PARTS, _FEWEST, _MOST = 32, 256, 4096
+_PARTS, _FEWEST, _MOST = 32, 128, 8192
 
 
 def cut(index: pa.Table, name: str) -> list[pa.Table]:
-    """Cut an index into about 32 parts of 256 to 4,096 rows, each with its file's name in column ``part``.
+    """Cut an index into about 32 parts of 128 to 8,192 rows, each with its name in column ``part``.
 
     Args:
         index: The inputs; any table.
-        name: How the files' names begin: ``train`` gives ``train-00000``, ``train-00001``, …
+        name: How the files' names begin: ``part`` gives ``part-00000``, ``part-00001``, …
     """
     rows = min(max(-(-len(index) // _PARTS), _FEWEST), _MOST)
     pieces = [index.slice(start, rows) for start in range(0, len(index), rows)]

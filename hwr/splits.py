@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from hwr.errors import InputError
+
+Names = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class SplitConfig:
     """Share of each character held out for the test split; an official test split is kept instead."""
     val_share: float = 0.1
     """Share of each character's training samples held out for validation."""
+    split_by: Literal["sample", "writer"] = "sample"
+    """What is held out: single samples, or all that a writer wrote, so that no hand is on two sides."""
 
     def __post_init__(self) -> None:
         for name, share in (("--test-share", self.test_share), ("--val-share", self.val_share)):
@@ -26,42 +31,74 @@ class SplitConfig:
 
 
 def assign(
-    keys: Sequence[str], labels: Sequence[str | None], official: Sequence[str | None], config: SplitConfig
-) -> npt.NDArray[np.object_]:
+    keys: Sequence[str],
+    labels: Sequence[str | None],
+    official: Sequence[str | None],
+    writers: Sequence[str | None],
+    config: SplitConfig,
+) -> Names:
     """Give each sample its split.
 
-    Official splits are kept. If a set has none at all, the test share of each label goes to test. If it has no
-    official validation split, the validation share of each label's training samples is carved off. Within a label,
-    samples are taken in the order of a BLAKE2b hash of their key, so the order of the input does not matter.
+    Official splits are kept. If a set has none at all, the test share goes to test. If it has no official validation
+    split, the validation share of what is left for training is carved off. Samples are held out label by label, or
+    writer by writer, in the order of a BLAKE2b hash, so the order of the input does not matter.
 
     Args:
         keys: Stable identities of the samples, (N,).
         labels: Their labels, (N,); unlabelled samples form a group of their own.
         official: ``train``, ``val``, ``test`` or None for each, (N,).
-        config: The shares.
+        writers: Who wrote each, (N,), or None.
+        config: The shares, and what is held out.
 
     Returns:
         Split names, (N,) object.
+
+    Raises:
+        InputError: It should go by writer, but no sample has one.
     """
     split = np.array([name or "train" for name in official], dtype=object)
-    if not any(official):
-        _hold_out(split, keys, labels, "test", config.test_share)
+    if config.split_by == "writer" and not any(writers):
+        raise InputError("--split-by writer needs samples with writers: give --writer-pattern, or a writer column")
+    shares = {} if any(official) else {"test": config.test_share}
     if "val" not in official:
-        _hold_out(split, keys, labels, "val", config.val_share)
+        shares["val"] = config.val_share
+    for name, share in shares.items():
+        if config.split_by == "writer":
+            # Whoever is not named could be anybody: each such sample is held out by itself.
+            hands = [writer or f"\0{key}" for writer, key in zip(writers, keys, strict=True)]
+            _hold_out_writers(split, hands, name, share)
+        else:
+            _hold_out_samples(split, keys, labels, name, share)
     return split
 
 
-def _hold_out(
-    split: npt.NDArray[np.object_], keys: Sequence[str], labels: Sequence[str | None], name: str, share: float
-) -> None:
+def _hold_out_samples(split: Names, keys: Sequence[str], labels: Sequence[str | None], name: str, share: float) -> None:
     """Move `share` of each label's training samples to split `name`, in place; one sample always stays behind."""
     members: dict[str | None, list[int]] = {}
     for index in np.flatnonzero(split == "train").tolist():
         members.setdefault(labels[index], []).append(index)
     for indices in members.values():
         count = min(round(len(indices) * share), len(indices) - 1)
-        ranked = sorted(indices, key=lambda index: (_hash(name, keys[index]), keys[index]))
-        split[ranked[:count]] = name
+        if count > 0:
+            ranked = sorted(indices, key=lambda index: (_hash(name, keys[index]), keys[index]))
+            split[ranked[:count]] = name
+
+
+def _hold_out_writers(split: Names, writers: Sequence[str], name: str, share: float) -> None:
+    """Move whole writers to split `name`, in place, as long as no more than `share` of the samples go with them.
+
+    One writer at least goes, where there is a share, and one stays.
+    """
+    members: dict[str, list[int]] = {}
+    for index in np.flatnonzero(split == "train").tolist():
+        members.setdefault(writers[index], []).append(index)
+    room = round(share * sum(map(len, members.values())))
+    ranked = sorted(members, key=lambda writer: (_hash(name, writer), writer))
+    taken = 0
+    for writer in ranked[: len(ranked) - 1 if room else 0]:
+        if not taken or taken + len(members[writer]) <= room:
+            split[members[writer]] = name
+            taken += len(members[writer])
 
 
 def _hash(name: str, key: str) -> bytes:

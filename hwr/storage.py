@@ -6,13 +6,15 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from hwr.errors import InputError, OutputError
+
+_CLUTTER = ("thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,18 @@ class Folder:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             raise InputError(f"{location} is not a location that can be opened: {_line(error)}") from error
         return cls(location, fs, path.rstrip("/"))
+
+    @classmethod
+    def file(cls, location: str) -> tuple[Self, str]:
+        """The folder that a file lies in, and the file's name; neither need exist.
+
+        Raises:
+            InputError: The URI names no file system that pyarrow knows.
+        """
+        folder = cls.open(location)
+        above, _, name = folder.path.rpartition("/")
+        stem, mark, options = folder.name.partition("?") if "://" in folder.name else (folder.name, "", "")
+        return cls(f"{stem.rstrip('/').rpartition('/')[0] or above}{mark}{options}", folder.fs, above or "/"), name
 
     def __truediv__(self, child: str) -> "Folder":
         stem, mark, options = self.name.partition("?") if "://" in self.name else (self.name, "", "")
@@ -122,12 +136,24 @@ class Folder:
         """The stamp of one file, as `walk` gives it."""
         return _stamp(self.fs.get_file_info(f"{self.path}/{name}"))
 
+    def open_file(self, name: str) -> IO[bytes]:
+        """Open a file for reading here and there.
+
+        Raises:
+            InputError: There is no such file.
+        """
+        try:
+            file: IO[bytes] = self.fs.open_input_file(f"{self.path}/{name}")
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise InputError(f"there is no file {self.name}/{name}") from error
+        return file
+
     def read_bytes(self, name: str) -> bytes:
         """Read a whole file as it is."""
         with self.fs.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
             return bytes(stream.read())
 
-    def write_bytes(self, name: str, data: bytes) -> None:
+    def write_bytes(self, name: str, data: bytes | pa.Buffer) -> None:
         """Write a whole file so that it is there complete or not at all.
 
         Locally it is written beside its place, flushed to disk and renamed; an object store shows a file only once
@@ -166,26 +192,52 @@ class Folder:
         """Write a JSON file, complete or not at all."""
         self.write_bytes(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
-    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Read a Parquet file, or some of its columns.
+    def read_table(self, name: str, columns: list[str] | None = None, **only: str) -> pa.Table:
+        """Read a Parquet file, or some of it.
+
+        Args:
+            name: The file.
+            columns: Which columns; all of them by default.
+            only: Which rows: the name of a column, and the text that they have there.
 
         Raises:
             InputError: It is missing, damaged or lacks a column.
         """
+        chosen = [(column, "=", text) for column, text in only.items()] or None
         try:
-            return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs)
+            return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs, filters=chosen)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.name}/{name} is damaged or gone: {_line(error)}") from error
 
-    def write_table(self, name: str, table: pa.Table) -> None:
-        """Write one Parquet file, zstd-compressed, complete or not at all."""
+    def write_table(self, name: str, *groups: pa.Table) -> None:
+        """Write one Parquet file, zstd-compressed, complete or not at all.
+
+        Args:
+            name: The file.
+            groups: One table for each row group; their schema is that of the first. A reader who asks for rows of one
+                kind skips the groups that have none.
+        """
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        self.write_bytes(name, sink.getvalue().to_pybytes())
+        kind = groups[0].schema
+        tensors = [field.name for field in kind if isinstance(field.type, pa.FixedShapeTensorType)]
+        plain = [field.name for field in kind if field.name not in tensors]
+        options: dict[str, Any] = {"compression": "zstd", "use_dictionary": plain, "write_statistics": plain}
+        # Measured on glyphs: written 1.4 and read 1.3 times as fast as with a dictionary, and smaller.
+        options["column_encoding"] = {f"{tensor}.list.element": "BYTE_STREAM_SPLIT" for tensor in tensors} or None
+        with pq.ParquetWriter(sink, kind, **options) as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=max(1, len(group)))
+        self.write_bytes(name, sink.getvalue())
 
     def bytes(self, name: str) -> int:
         """The size of a file, in bytes."""
         return int(self.fs.get_file_info(f"{self.path}/{name}").size)
+
+
+def is_clutter(path: str) -> bool:
+    """Whether systems left a file behind, rather than a person: hidden ones, or beneath a hidden folder."""
+    parts = path.split("/")
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() in _CLUTTER
 
 
 def _refuse(error: OSError) -> None:
@@ -197,7 +249,7 @@ def _stamp(info: pafs.FileInfo) -> str:
     return f"{info.size} {info.mtime_ns}"
 
 
-def _replace(path: str, data: bytes) -> None:
+def _replace(path: str, data: bytes | pa.Buffer) -> None:
     folder, name = os.path.split(path)
     beside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"  # hidden, so that no reader takes a leftover for data
     try:

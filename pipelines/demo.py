@@ -95,7 +95,8 @@ def write_digits(top: Path) -> tuple[int, int]:
     digits = load_digits()
     names = [f"{number:04d}.png" for number in range(len(digits.target))]
     labels = [str(label) for label in digits.target]
-    shares = splits.assign(names, labels, [None] * len(names), SplitConfig(test_share=HELD_OUT, val_share=0))
+    nothing = [None] * len(names)
+    shares = splits.assign(names, labels, nothing, nothing, SplitConfig(test_share=HELD_OUT, val_share=0))
     held_out = [(name, label) for name, label, share in zip(names, labels, shares, strict=True) if share == "test"]
     (top / "held-out").mkdir(parents=True, exist_ok=True)
     (top / "held-out.csv").write_bytes(to_csv(["file", "label"], held_out))

@@ -1,23 +1,25 @@
-"""Ingest: raw files to a samples folder of Parquet shards, with splits, rejects and a manifest."""
+"""Ingest: raw files to a samples folder of Parquet shards, with splits, rejects, an overview and a manifest."""
 
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import tyro
 
-from hwr import manifest, parts, schema, splits
-from hwr.alphabet import Alphabet, read_mapping
-from hwr.errors import InputError
+from hwr import duplicates, manifest, parts, schema, shards, splits
+from hwr.errors import HwrError, InputError
 from hwr.schema import SPLITS
-from hwr.sources import Idx, ImageFolder, Source, fingerprint, read_glyphs
+from hwr.sources import Format, Raw, Source, fingerprint, open_source, read_glyphs
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import cli, console
 from pipelines._ray import run_parts, session
+
+LEAKS = "leaks.parquet"
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,33 @@ class Config:
     """What to ingest, how to read it, and where to put it."""
 
     source: str
-    """Folder of the raw files: a path or a URI such as s3://bucket/scans."""
-    format: Literal["image-folder", "idx", "emnist-idx"]
-    """How the source is laid out: folders of image files, MNIST's IDX files, or EMNIST's."""
+    """The raw files: a folder or a file, as a path or a URI such as s3://bucket/scans."""
+    format: Format
+    """How the source is laid out; the README says what each format reads."""
     out: str
     """Folder for the samples; it must be new, or the same command's."""
+    images: cli.Text = None
+    """image-csv: the folder or archive (zip, tar) that the paths in the CSV start from; by default its own folder, or
+    the only archive there."""
     alphabet: cli.Text = None
-    """Which character each class number means, or which folder names are labels: digits, A-Z, az35, emnist47 or
-    english62 (see the README), or the characters themselves."""
+    """Which character each class number means, or which names are labels: digits, A-Z, az35, emnist47 or english62
+    (see the README), or the characters themselves."""
     mapping: cli.Text = None
-    """EMNIST mapping file of class numbers and code points; emnist-idx finds one beside the images by itself."""
+    """A file that maps class numbers to characters: EMNIST's lines of numbers and code points, or JSON. The EMNIST
+    formats find one beside the data by themselves."""
+    image_column: cli.Text = None
+    """image-csv, parquet: the name of the column with the images, if it is an unusual one."""
+    label_column: cli.Text = None
+    """The tables: the name of the column with the labels, if it is an unusual one."""
+    writer_pattern: cli.Text = None
+    """Image files: a regular expression whose first group finds the writer in a path, such as -([0-9]+)[.]png$"""
     size: int = 28
     """Side of the glyphs, in pixels."""
     split: tyro.conf.OmitArgPrefixes[SplitConfig] = field(default_factory=SplitConfig)
+    drop_leaks: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Leave out training samples that are also in val or test, bit for bit, and validation samples that are in test."""
+    max_reject_share: float = 0.05
+    """The job fails if a larger share of the inputs than this cannot become samples."""
     workers: cli.Count = None
     """Processes that read in parallel: as many as there are CPUs, if it is not given."""
 
@@ -46,85 +62,47 @@ def run(config: Config) -> None:
     """Ingest one source.
 
     Raises:
-        HwrError: The source, the flags or the output folder are not usable.
+        HwrError: The source, the flags or the output folder are not usable, or too much of the source is not.
     """
     if not 8 <= config.size <= 256:
         raise InputError(f"--size must be from 8 to 256 pixels, not {config.size}")
-    source = open_source(config)
-    out = Folder.open(config.out)
+    if not 0 <= config.max_reject_share <= 1:
+        raise InputError(f"--max-reject-share must be from 0 to 1, not {config.max_reject_share}")
+    raw = Raw(**{name: getattr(config, name) for name in Raw.__dataclass_fields__})
+    source, out = open_source(config.format, raw), Folder.open(config.out)
+    if out.path.startswith(f"{raw.folder.path}/") and config.format in ("image-folder", "parquet"):
+        raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
     index = source.index()
-    settings = {**asdict(config), "source": Folder.open(config.source).location}
-    for elsewhere in ("out", "workers"):
-        del settings[elsewhere]
     inputs = fingerprint(index)
-    claim = manifest.claim(out, "samples", settings, {settings["source"]: inputs})
-    if claim is manifest.Claim.COMPLETE:
+    settings = _settings(config)
+    if manifest.claim(out, "samples", settings, {settings["source"]: inputs}) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
         return
-    todo = _parts(index, config.split)
+    todo = parts.cut(_with_splits(index, config.split), "part")
     left = parts.missing(todo, out / "samples")
     console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
     if left:
         with session() as cluster:
             job = {"source": source, "out": out, "size": config.size}
             run_parts(left, IngestPart, job, what="inputs", workers=cluster.workers(config.workers))
-    facts = _facts(out, todo, config.size, inputs)
+    facts = _facts(out, [part["part"][0].as_py() for part in todo], config, inputs)
+    _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)
     console.milestone(f"{config.out}: {_sentence(facts)}")
 
 
-def open_source(config: Config) -> Source:
-    """The source that the flags describe.
-
-    Raises:
-        InputError: The folder is missing, or nothing says which characters the class numbers mean.
-    """
-    folder = Folder.open(config.source)
-    folder.require()
-    if Folder.open(config.out).path.startswith(f"{folder.path}/") and config.format == "image-folder":
-        raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
-    characters = _characters(config, folder)
-    if config.format == "image-folder":
-        return ImageFolder(
-            folder, None if characters is None else _folder_names(characters, config.mapping is not None)
-        )
-    if characters is None:
-        if config.format == "emnist-idx":
-            raise InputError(f"{config.source} has no *-mapping.txt: give one with --mapping, or --alphabet emnist47")
-        characters = dict(enumerate(Alphabet.parse("digits").labels))
-    return Idx(folder, characters, transposed=config.format == "emnist-idx")
+def _settings(config: Config) -> dict[str, Any]:
+    """What decides the result; what only decides where it is computed, or whether it is accepted, stays out."""
+    settings = {**asdict(config), "source": Folder.open(config.source).location}
+    for elsewhere in ("out", "workers", "max_reject_share"):
+        del settings[elsewhere]
+    return settings
 
 
-def _folder_names(characters: dict[int, str], numbered: bool) -> dict[str, str]:
-    """Folder name to label: the character itself, or its class number, zero-padded or not."""
-    if not numbered:
-        return {character: character for character in characters.values()}
-    return {f"{number:0{width}d}": character for number, character in characters.items() for width in (1, 2, 3)}
-
-
-def _characters(config: Config, folder: Folder) -> dict[int, str] | None:
-    if config.alphabet is not None and config.mapping is not None:
-        raise InputError("--alphabet and --mapping both say what the class numbers mean: give one of them")
-    if config.alphabet is not None:
-        return dict(enumerate(Alphabet.parse(config.alphabet).labels))
-    if config.mapping is not None:
-        where, _, name = Folder.open(config.mapping).location.rpartition("/")
-        return _read_mapping(Folder.open(where), name)
-    if config.format == "emnist-idx":
-        found = [name for name in folder.names() if name.endswith("-mapping.txt")]
-        if len(found) > 1:
-            raise InputError(f"{config.source} has {len(found)} mapping files: say which with --mapping")
-        return _read_mapping(folder, found[0]) if found else None
-    return None
-
-
-def _read_mapping(folder: Folder, name: str) -> dict[int, str]:
-    if not folder.has(name):
-        raise InputError(f"there is no mapping file {folder.path}/{name}")
-    try:
-        return read_mapping(folder.read_bytes(name).decode(), name)
-    except UnicodeDecodeError:
-        raise InputError(f"{name} is not a text file") from None
+def _with_splits(index: pa.Table, config: SplitConfig) -> pa.Table:
+    keys, labels, official, writers = (index[name].to_pylist() for name in ("key", "label", "split", "writer"))
+    split = pa.array(splits.assign(keys, labels, official, writers, config), pa.string())
+    return index.set_column(index.schema.get_field_index("split"), "split", split)
 
 
 class IngestPart:
@@ -138,55 +116,84 @@ class IngestPart:
         name = part["part"][0].as_py()
         glyphs, rejects = read_glyphs(self.source, part, self.size)
         good = pa.array([reject is None for reject in rejects], pa.bool_())
-        kept = part.filter(good)
+        kept, left = part.filter(good), part.filter(pc.invert(good))
+        found = [reject for reject in rejects if reject is not None]
         samples = {
             "id": kept["key"], "image": schema.images_to_arrow(glyphs[good.to_numpy(zero_copy_only=False)]),
-            "label": kept["label"], "split": kept["split"],
-            "source": pa.array([self.source.name] * len(kept), pa.string()), "writer": kept["writer"],
+            "label": kept["label"], "split": kept["split"], "source": pa.repeat(self.source.name, len(kept)),
+            "writer": kept["writer"],
         }  # fmt: skip
-        if len(kept) < len(part):
-            self.out.write_table(f"rejects/{name}.parquet", self._rejects(part, rejects))
-        self.out.write_table(f"samples/{name}.parquet", pa.table(samples, schema=schema.samples(self.size)))
+        rejected = {
+            "source": pa.repeat(self.source.name, len(left)), "key": left["key"],
+            "reason": pa.array([reject.reason for reject in found], pa.string()),
+            "detail": pa.array([reject.detail or None for reject in found], pa.string()),
+        }  # fmt: skip
+        shards.write(
+            self.out,
+            name,
+            pa.table(samples, schema=schema.samples(self.size)),
+            pa.table(rejected, schema=schema.REJECTS),
+        )
         return pa.table({"rows": [len(part)]})
 
-    def _rejects(self, part: pa.Table, rejects: list[Any]) -> pa.Table:
-        rows = [
-            {"source": self.source.name, "key": key, "reason": reject.reason, "detail": reject.detail or None}
-            for key, reject in zip(part["key"].to_pylist(), rejects, strict=True)
-            if reject is not None
-        ]
-        return pa.Table.from_pylist(rows, schema=schema.REJECTS)
+
+def _leaks(out: Folder, samples: pd.DataFrame, drop: bool) -> pd.DataFrame:
+    """Find glyphs that are in two splits, write them down, and drop them if that is asked for.
+
+    What is written down first is what a later run drops if this one is killed in between.
+    """
+    if out.has(LEAKS):
+        found = out.read_table(LEAKS).to_pandas()
+    else:
+        found = duplicates.leaks(samples)[["id", "split", "part", "twin", "twin_split"]]
+        if len(found):
+            out.write_table(LEAKS, pa.Table.from_pandas(found, preserve_index=False))
+    for part, leaking in found.groupby("part") if drop else ():
+        shards.drop(out, part, leaking)
+    return found
 
 
-def _parts(index: pa.Table, config: SplitConfig) -> list[pa.Table]:
-    """The index with every row's split, cut so that each part, and so each shard, holds one split."""
-    names = splits.assign(index["key"].to_pylist(), index["label"].to_pylist(), index["split"].to_pylist(), config)
-    split = pa.array(names, pa.string())
-    index = index.set_column(index.schema.get_field_index("split"), "split", split)
-    return [part for name in SPLITS for part in parts.cut(index.filter(pc.equal(split, name)), name)]
-
-
-def _facts(out: Folder, todo: list[pa.Table], size: int, inputs: str) -> dict[str, Any]:
+def _facts(out: Folder, names: list[str], config: Config, inputs: str) -> dict[str, Any]:
     """What the folder holds, counted from the shards themselves."""
-    whole, files = parts.collect(todo, out, "samples", ["label", "split"])
-    split, label = Counter(whole["split"].to_pylist()), Counter(whole["label"].to_pylist())
-    del label[None]
-    rejects = [f"rejects/{name}" for name in (out / "rejects").names()]
-    reasons = Counter(reason for name in rejects for reason in out.read_table(name, ["reason"])["reason"].to_pylist())
+    samples = pd.concat([shards.read(out, name) for name in names])
+    leaks = _leaks(out, samples, config.drop_leaks)
+    if config.drop_leaks and len(leaks):
+        samples = samples[~samples["id"].isin(leaks["id"])]
+    rejects = pa.concat_tables([shards.read_rejects(out, name) for name in names])
+    reasons = Counter(rejects["reason"].to_pylist())
+    files = [
+        {"name": f"samples/{name}.parquet", "rows": int(rows), "bytes": out.bytes(f"samples/{name}.parquet")}
+        for name, rows in samples["part"].value_counts().reindex(names, fill_value=0).items()
+    ]
     return {
         "fingerprint": manifest.fingerprint(inputs.encode(), str(files).encode()),
-        "size": size,
+        "size": config.size,
         "files": files,
-        "rejects": rejects,
+        "rejects": [f"rejects/{name}" for name in (out / "rejects").names()],
         "counts": {
-            "inputs": sum(len(part) for part in todo),
-            "samples": split.total(),
+            "inputs": len(samples) + reasons.total(),
+            "samples": len(samples),
             "rejects": reasons.total(),
-            "splits": {name: split[name] for name in SPLITS},
-            "labels": dict(sorted(label.items())),
+            "splits": {name: int((samples["split"] == name).sum()) for name in SPLITS},
+            "labels": {label: int(count) for label, count in samples["label"].value_counts().sort_index().items()},
             "reasons": dict(sorted(reasons.items())),
+            "duplicates": {
+                "train": duplicates.repeated(samples),
+                "leaks": {f"{a}-{b}": int(n) for (a, b), n in leaks.groupby(["split", "twin_split"]).size().items()},
+                "dropped": reasons["leak"],
+            },
         },
     }
+
+
+def _refuse_rejects(counts: dict[str, Any], config: Config) -> None:
+    lost = counts["rejects"] - counts["duplicates"]["dropped"]
+    if lost > config.max_reject_share * counts["inputs"]:
+        reasons = ", ".join(f"{count:,} {name}" for name, count in counts["reasons"].items() if name != "leak")
+        raise HwrError(
+            f"{lost:,} of {counts['inputs']:,} inputs were rejected ({reasons}), more than --max-reject-share "
+            f"{config.max_reject_share:g}: see {config.out}/overview.html, mend the source, or allow a larger share"
+        )
 
 
 def _sentence(facts: dict[str, Any]) -> str:

@@ -197,11 +197,10 @@ def load_split(folders: tuple[Folder, ...], split: str, alphabet: Alphabet, devi
 
 
 def _tables(folders: tuple[Folder, ...], split: str, columns: list[str]) -> Iterator[pa.Table]:
-    """The shards of one split, one after the other."""
+    """What the shards have of one split, one after the other."""
     for folder in folders:
         for entry in manifest.require(folder, "samples")["files"]:
-            if entry["name"].startswith(f"samples/{split}-"):
-                yield folder.read_table(entry["name"], columns)
+            yield folder.read_table(entry["name"], columns, split=split)
 
 
 def write_history(out: Folder, history: list[Epoch]) -> None:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from hwr.errors import InputError
 from hwr.sources.base import INDEX, Image, Source, fingerprint, read_glyphs
+from hwr.sources.formats import Format, Raw, open_source
 from hwr.sources.idx import Idx
 from hwr.sources.image_folder import ImageFolder
 from hwr.sources.samples import Samples
@@ -15,13 +16,16 @@ from hwr.storage import Folder
 
 __all__ = [
     "INDEX",
+    "Format",
     "Idx",
     "Image",
     "ImageFolder",
+    "Raw",
     "Samples",
     "Source",
     "fingerprint",
     "open_images",
+    "open_source",
     "read_by_id",
     "read_glyphs",
 ]

@@ -6,20 +6,22 @@ Format: http://yann.lecun.com/exdb/mnist/ (big-endian magic 0x00000803 with coun
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from hwr.errors import InputError, Reject
-from hwr.sources.base import INDEX, Image
+from hwr.sources.base import Image, by_file, index_of, numbered, official_split
+from hwr.sources.labels import by_number, labelled
 from hwr.storage import Folder
+from hwr.unpack import Unpacked, unpacked
 
 _IMAGES, _LABELS = 0x00000803, 0x00000801
+_HEADER = 16  # bytes before the first pixel
+_CHUNK = 1 << 24  # bytes of pixels that are read at a time
 _NAME = re.compile(r"images?[-.]idx3", re.IGNORECASE)
 
 
@@ -65,72 +67,61 @@ class Idx:
 
     def _index_file(self, name: str) -> pa.Table:
         labels = self._labels(name)
-        count, _, _ = _image_header(self.folder, name)
+        count, height, width = _image_header(self.folder, name)
         if count != len(labels):
             raise InputError(f"{self.folder.name}/{name} has {count} images, but {len(labels)} labels belong to it")
-        characters = [self.characters.get(int(number)) for number in labels]
-        stamp = f"{self.folder.stamp(name)} {self.folder.stamp(_label_file(name))}"
-        unknown = [character is None for character in characters]
-        numbers = np.arange(count)
-        return pa.table(
-            {
-                "key": pa.array([f"{name}#{row}" for row in numbers], pa.string()),
-                "label": pa.array(characters, pa.string()),
-                "split": pa.array([_official_split(name)] * count, pa.string()),
-                "writer": pa.nulls(count, pa.string()),
-                "file": pa.array([name] * count, pa.string()),
-                "row": pa.array(numbers, pa.int64()),
-                "stamp": pa.array([stamp] * count, pa.string()),
-                "reason": pa.array(["unknown-label" if u else None for u in unknown], pa.string()),
-                "detail": pa.array([f"class {labels[row]}" if unknown[row] else None for row in numbers], pa.string()),
-            },
-            schema=INDEX,
+        return index_of(
+            count,
+            key=numbered(name, count),
+            split=official_split(name),
+            file=name,
+            row=np.arange(count),
+            size=height * width,
+            stamp=f"{self.folder.stamp(name)} {self.folder.stamp(_label_file(name))}",
+            **labelled(labels, by_number(self.characters)),
         )
 
     def _labels(self, images: str) -> npt.NDArray[np.uint8]:
         name = _label_file(images)
         if not self.folder.has(name):
             raise InputError(f"{self.folder.name}/{images} has no labels beside it: expected {name}")
-        packed = self.folder.read_bytes(name)
-        head = _unpacked(packed, 8)
+        content = Unpacked(self.folder, name)
+        head = content.read(0, 8)
         if len(head) < 8 or struct.unpack(">I", head[:4])[0] != _LABELS:
             raise InputError(f"{self.folder.name}/{name} is not an IDX label file")
         (count,) = struct.unpack(">I", head[4:])
-        data = _unpacked(packed, 8 + count + 1)
-        if len(data) != 8 + count:
-            found = f"{len(data) - 8}" if len(data) < 8 + count else "more"
+        data = content.read(8, count + 1)
+        if len(data) != count:
+            found = f"{len(data)}" if len(data) < count else "more"
             raise InputError(f"{self.folder.name}/{name} should hold {count} labels, but holds {found}")
-        return np.frombuffer(data, np.uint8, offset=8)
+        return np.frombuffer(data, np.uint8)
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Images by file and row; a row behind the end of a truncated file is a reject."""
-        for name, row in zip(rows["file"].to_pylist(), rows["row"].to_pylist(), strict=True):
-            images = _images(self.folder.location, name)
-            if row >= len(images):
-                yield Reject("corrupt", f"{name} ends after {len(images)} images")
-            else:
-                yield images[row].T if self.transposed else images[row]
+        for name, group in by_file(rows):
+            content = unpacked(self.folder.location, name)
+            _, height, width = _image_header(self.folder, name)
+            for numbers in np.array_split(group["row"].to_numpy(), 1 + len(group) * height * width // _CHUNK):
+                first, last = int(numbers[0]), int(numbers[-1])
+                data = content.read(_HEADER + first * height * width, (last + 1 - first) * height * width)
+                whole = len(data) // (height * width)
+                images = np.frombuffer(data, np.uint8, whole * height * width).reshape(whole, height, width)
+                for row in (numbers - first).tolist():
+                    if row >= whole:
+                        yield Reject("corrupt", f"{name} ends after {first + whole} images")
+                    else:
+                        yield images[row].T if self.transposed else images[row]
 
 
 def _label_file(images: str) -> str:
     return re.sub("idx3", "idx1", re.sub("image", "label", images, flags=re.IGNORECASE), flags=re.IGNORECASE)
 
 
-def _official_split(name: str) -> str | None:
-    lower = name.lower()
-    if "t10k" in lower or "test" in lower:
-        return "test"
-    if "valid" in lower:
-        return "val"
-    return "train" if "train" in lower else None
-
-
 def _image_header(folder: Folder, name: str) -> tuple[int, int, int]:
-    with folder.fs.open_input_stream(f"{folder.path}/{name}", compression=None) as stream:
-        head = _unpacked(bytes(stream.read(1 << 12)), 16)
-    if len(head) < 16 or struct.unpack(">I", head[:4])[0] != _IMAGES:
+    head = Unpacked(folder, name).read(0, _HEADER)
+    if len(head) < _HEADER or struct.unpack(">I", head[:4])[0] != _IMAGES:
         raise InputError(f"{folder.name}/{name} is not an IDX image file")
-    count, height, width = struct.unpack(">III", head[4:16])
+    count, height, width = struct.unpack(">III", head[4:_HEADER])
     if not 0 < height * width <= 1 << 20:
         raise InputError(f"{folder.name}/{name} says that its images are {height} x {width} pixels")
     if count * height * width > 1 << 33:
@@ -138,34 +129,3 @@ def _image_header(folder: Folder, name: str) -> tuple[int, int, int]:
             f"{folder.name}/{name} says that it holds {count:,} images of {height} x {width} pixels: too many"
         )
     return count, height, width
-
-
-@lru_cache(maxsize=2)
-def _images(location: str, name: str) -> npt.NDArray[np.uint8]:
-    """All whole images (N, H, W) of one file. Cached, because a worker reads many parts of the same file."""
-    folder = Folder.open(location)
-    count, height, width = _image_header(folder, name)
-    data = _unpacked(folder.read_bytes(name), 16 + count * height * width)
-    whole = max(0, min(count, (len(data) - 16) // (height * width)))
-    return np.frombuffer(data[16:], np.uint8, whole * height * width).reshape(whole, height, width)
-
-
-def _unpacked(data: bytes, limit: int) -> bytes:
-    """The first `limit` bytes, decompressed if they are gzip; fewer where the file is truncated or damaged.
-
-    A gzip file may be several members on end (RFC 1952). One byte more than asked for is unpacked, so that the check
-    sum at a member's end is looked at; what lies up to 16 KiB before the damage is lost with it.
-    """
-    if data[:2] != b"\x1f\x8b":
-        return data[:limit]
-    stream, out = zlib.decompressobj(wbits=31), bytearray()
-    for start in range(0, len(data), 1 << 14):
-        piece = data[start : start + (1 << 14)]
-        while piece and len(out) <= limit:
-            try:
-                out += stream.decompress(piece, limit + 1 - len(out))
-            except zlib.error:
-                return bytes(out[:limit])
-            piece = stream.unused_data if stream.eof else stream.unconsumed_tail
-            stream = zlib.decompressobj(wbits=31) if stream.eof else stream
-    return bytes(out[:limit])

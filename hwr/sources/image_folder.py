@@ -1,21 +1,17 @@
 """Folders of image files: one folder a character, or one flat folder without labels."""
 
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from unicodedata import normalize
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from hwr.decode import decode
-from hwr.errors import InputError, Reject, RejectError
-from hwr.sources.base import INDEX, Image
-from hwr.storage import Folder
-
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
-_CLUTTER = ("thumbs.db", "desktop.ini")
-_OFFICIAL = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+from hwr.errors import InputError, Reject
+from hwr.sources.base import SPLIT_WORDS, Image, index_of
+from hwr.sources.files import problem, read_files, writers
+from hwr.sources.labels import by_name, labelled
+from hwr.storage import Folder, is_clutter
 
 
 @dataclass(frozen=True)
@@ -27,11 +23,13 @@ class ImageFolder:
 
     Attributes:
         folder: The top.
-        characters: Folder name to label, where folders are named by class number; otherwise the name is the label.
+        labels: Folder name to label, where not every name is a label; otherwise the name is the label.
+        writer_pattern: What finds the writer in a path; see `hwr.sources.files.writers`.
     """
 
     folder: Folder
-    characters: Mapping[str, str] | None = None
+    labels: Mapping[str, str] | None = None
+    writer_pattern: str | None = None
 
     @property
     def name(self) -> str:
@@ -45,62 +43,36 @@ class ImageFolder:
             InputError: There is no such folder, or no file in it.
         """
         self.folder.require()
-        files = [(key, stamp) for key, stamp in self.folder.walk() if not _is_clutter(key)]
+        files = [(path, stamp) for path, stamp in self.folder.walk() if not is_clutter(path)]
         if not files:
             raise InputError(f"{self.folder.name} has no files in it")
-        tops = {key.split("/")[0].lower() for key, _ in files}
-        in_splits = tops <= _OFFICIAL.keys() and any("/" in key for key, _ in files)
-        rows = [{**self._row(key, in_splits), "stamp": stamp} for key, stamp in files]
-        return pa.Table.from_pylist(rows, schema=INDEX)
-
-    def _row(self, key: str, in_splits: bool) -> dict[str, str | int | None]:
-        parts = key.split("/")
-        split = _OFFICIAL[parts.pop(0).lower()] if in_splits else None
-        # macOS writes é as two code points and alphabets have it as one; NFC makes them the same label.
-        named = normalize("NFC", parts[0]) if len(parts) > 1 else None
-        label = named if named is None or self.characters is None else self.characters.get(named)
-        reason, detail = self._problem(key)
-        if reason == "bad-name":  # a reject, under a name that can be written and, with its slashes, is no other file's
-            key, label = "//" + key.replace("\\", "\\\\").encode(errors="backslashreplace").decode(), None
-        elif reason is None and named is not None and label is None:
-            reason, detail = "unknown-label", f"folder {named!r}"
-        return {
-            "key": key, "label": label, "split": split, "writer": None,
-            "file": key, "row": 0, "reason": reason, "detail": detail,
-        }  # fmt: skip
-
-    def _problem(self, key: str) -> tuple[str | None, str | None]:
-        if any("\ud800" <= character <= "\udfff" for character in key):
-            return "bad-name", "the file name is not valid UTF-8"
-        if not key.lower().endswith(_SUFFIXES):
-            return "not-an-image", "the file name has no image ending"
-        return _local_problem(self.folder.path, key) if self.folder.is_local else (None, None)
+        sizes = [int(stamp.split()[0]) for _, stamp in files]
+        problems = [problem(self.folder, path, size) for (path, _), size in zip(files, sizes, strict=True)]
+        # A name that is not UTF-8 is a reject, under a name that can be written and, with its slashes, is no other's.
+        bad = [reason == "bad-name" for reason, _ in problems]
+        keys = [_written(path) if odd else path for (path, _), odd in zip(files, bad, strict=True)]
+        tops = {path.split("/")[0].lower() for path, _ in files}
+        in_splits = tops <= SPLIT_WORDS.keys() and any("/" in path for path, _ in files)
+        places = [[] if odd else key.split("/")[in_splits:-1] for key, odd in zip(keys, bad, strict=True)]
+        found = labelled(np.array([place[0] if place else "" for place in places]), by_name(self.labels))
+        reasons, details = (pa.array(marks, pa.string()) for marks in zip(*problems, strict=True))
+        return index_of(
+            len(files),
+            key=keys,
+            label=found["label"],
+            split=[SPLIT_WORDS[path.split("/")[0].lower()] for path, _ in files] if in_splits else None,
+            writer=writers(keys, self.writer_pattern),
+            file=keys,
+            size=sizes,
+            stamp=[stamp for _, stamp in files],
+            reason=pc.coalesce(reasons, found["reason"]),
+            detail=pc.coalesce(details, found["detail"]),
+        )
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Decode each file."""
-        for key in rows["file"].to_pylist():
-            try:
-                yield decode(self.folder.read_bytes(key))
-            except RejectError as error:
-                yield error.reject
-            except OSError as error:
-                yield Reject("unopenable", " ".join((error.strerror or str(error)).split()))
+        yield from read_files(self.folder, rows["file"].to_pylist())
 
 
-def _local_problem(top: str, key: str) -> tuple[str | None, str | None]:
-    """Why a file of this machine must not be opened: it is no regular file, or a link that leads out of the top."""
-    path = f"{top}/{key}"
-    mode = os.lstat(path).st_mode
-    if stat.S_ISLNK(mode):
-        root, target = os.path.realpath(top), os.path.realpath(path)
-        if os.path.commonpath([root, target]) != root:
-            return "outside-folder", "a link that leads out of the folder"
-        mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG  # a dangling link fails when it is read
-    if not stat.S_ISREG(mode):
-        return "not-a-file", "a pipe, socket or device"
-    return None, None
-
-
-def _is_clutter(key: str) -> bool:
-    *_, name = parts = key.split("/")
-    return any(part.startswith(".") for part in parts) or name.lower() in _CLUTTER
+def _written(path: str) -> str:
+    return "//" + path.replace("\\", "\\\\").encode(errors="backslashreplace").decode()

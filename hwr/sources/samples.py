@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hwr import manifest
 from hwr.errors import InputError, Reject
-from hwr.schema import SPLITS, images_from_arrow
+from hwr.schema import images_from_arrow
 from hwr.sources.base import INDEX, Image
 from hwr.storage import Folder
 
@@ -36,17 +37,16 @@ class Samples:
         return self.folder.base
 
     def files(self) -> list[str]:
-        """Names of the split's Parquet files.
+        """Names of the Parquet files.
 
         Raises:
             InputError: The folder is unfinished, or has no sample in this split.
         """
         facts = manifest.require(self.folder, "samples")
-        wanted = SPLITS if self.split is None else (self.split,)
-        if not any(facts["counts"]["splits"].get(split) for split in wanted):
+        splits = facts["counts"]["splits"]
+        if not (any(splits.values()) if self.split is None else splits.get(self.split)):
             raise InputError(f"{self.folder.name} has no samples in its {self.split or 'splits'} split")
-        names = [entry["name"] for entry in facts["files"]]
-        return [name for name in names if name.startswith(tuple(f"samples/{split}-" for split in wanted))]
+        return [entry["name"] for entry in facts["files"]]
 
     def index(self) -> pa.Table:
         """One row a sample, in the order of the files."""
@@ -59,10 +59,12 @@ class Samples:
         columns = {
             "key": table["id"], "label": table["label"], "split": table["split"], "writer": table["writer"],
             "file": pa.array([name] * count, pa.string()), "row": pa.array(range(count), pa.int64()),
+            "size": pa.array([0] * count, pa.int64()),
             "stamp": pa.array([stamp] * count, pa.string()),
             "reason": pa.nulls(count, pa.string()), "detail": pa.nulls(count, pa.string()),
         }  # fmt: skip
-        return pa.table(columns, schema=INDEX)
+        rows = pa.table(columns, schema=INDEX)
+        return rows if self.split is None else rows.filter(pc.equal(rows["split"], self.split))
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """The stored glyphs."""

@@ -13,21 +13,21 @@ def test_parts_are_the_whole_in_order_and_of_bounded_size(count):
     index = pa.table({"row": pa.array(range(count), pa.int64())})
     pieces = parts.cut(index, "train")
     assert sum(map(len, pieces)) == count
-    assert all(len(piece) <= 4096 for piece in pieces)
-    assert all(len(piece) >= 256 for piece in pieces[:-1])
+    assert all(len(piece) <= 8192 for piece in pieces)
+    assert all(len(piece) >= 128 for piece in pieces[:-1])
     assert [piece["row"][0].as_py() for piece in pieces] == [sum(map(len, pieces[:i])) for i in range(len(pieces))]
     assert len({piece["part"][0].as_py() for piece in pieces}) == len(pieces)
 
 
 def test_what_is_written_is_not_missing_and_can_be_collected(tmp_path):
     out = Folder.open(str(tmp_path))
-    pieces = parts.cut(pa.table({"row": range(600)}), "part")
+    pieces = parts.cut(pa.table({"row": range(300)}), "part")
     out.write_table("done/part-00001.parquet", pieces[1])
     assert parts.missing(pieces, out / "done") == [pieces[0], pieces[2]]
     for number in (0, 2):
         out.write_table(f"done/part-0000{number}.parquet", pieces[number])
     whole, files = parts.collect(pieces, out, "done", ["row"])
-    assert whole["row"].to_pylist() == list(range(600))
+    assert whole["row"].to_pylist() == list(range(300))
     assert [(entry["name"], entry["rows"]) for entry in files] == [
-        ("done/part-00000.parquet", 256), ("done/part-00001.parquet", 256), ("done/part-00002.parquet", 88),
+        ("done/part-00000.parquet", 128), ("done/part-00001.parquet", 128), ("done/part-00002.parquet", 44),
     ]  # fmt: skip

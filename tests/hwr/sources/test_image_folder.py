@@ -47,7 +47,7 @@ def test_folders_named_by_split_are_official(tmp_path, image):
 def test_folders_named_by_class_number_get_their_character(tmp_path, image):
     put(tmp_path / "07" / "1.png", image)
     put(tmp_path / "99" / "1.png", image)
-    index = source(tmp_path, characters={"07": "x"}).index().to_pylist()
+    index = source(tmp_path, labels={"07": "x"}).index().to_pylist()
     assert [(row["label"], row["reason"], row["detail"]) for row in index] == [
         ("x", None, None), (None, "unknown-label", "folder '99'"),
     ]  # fmt: skip
@@ -81,11 +81,11 @@ def test_bad_files_become_rejects_with_reasons_and_good_ones_glyphs(tmp_path, im
     assert reasons == {
         "\\udcff.png": None,
         "//\\udcff.png": "bad-name",
-        "circle.png": "unopenable",
+        "circle.png": "missing",
         "cut.png": "corrupt",
         "empty.png": "empty",
         "escape.png": "outside-folder",
-        "gone.png": "unopenable",
+        "gone.png": "missing",
         "good.png": None,
         "notes.txt": "not-an-image",
         "pipe.png": "not-a-file",

@@ -1,0 +1,108 @@
+"""Zip and tar archives, read as folders of files, without unpacking them to disk."""
+
+import gzip
+import lzma
+import tarfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pyarrow as pa
+
+from hwr.errors import InputError, Reject, RejectError
+from hwr.storage import Folder
+
+ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    NotImplementedError, RuntimeError,  # a compression that Python does not have, and a password
+    pa.ArrowInvalid,  # a jump to before the beginning of a remote file
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive. Pickles, so workers can hold one.
+
+    Attributes:
+        folder: Where it lies.
+        name: The file.
+    """
+
+    folder: Folder
+    name: str
+
+    @property
+    def stamp(self) -> str:
+        """Size and time of change of the archive."""
+        return self.folder.stamp(self.name)
+
+    def sizes(self) -> dict[str, int]:
+        """The path of each file in it, with ``/``, and its size in bytes when unpacked.
+
+        Raises:
+            InputError: It is damaged, or no archive.
+        """
+        return self._open().sizes
+
+    def read_bytes(self, path: str) -> bytes:
+        """Unpack one file.
+
+        Raises:
+            RejectError: ``missing``, ``not-a-file`` (a link or a device) or ``corrupt``.
+        """
+        opened = self._open()
+        if path not in opened.sizes:
+            raise RejectError(Reject("missing", f"{self.name} has no such file"))
+        try:
+            return opened.read(path)
+        except _DAMAGED as error:
+            raise RejectError(Reject("corrupt", f"{self.name}: {_line(error)}")) from error
+
+    def _open(self) -> "_Zip | _Tar":
+        return _opened(self.folder.location, self.name, self.stamp)
+
+
+class _Zip:
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+
+    def read(self, path: str) -> bytes:
+        return self._archive.read(path)
+
+
+class _Tar:
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self._archive = archive
+        # Links are listed, so that they become rejects; they are never followed.
+        self._members = {info.name.removeprefix("./"): info for info in archive if not info.isdir()}
+        self.sizes = {name: info.size for name, info in self._members.items()}
+
+    def read(self, path: str) -> bytes:
+        info = self._members[path]
+        file = self._archive.extractfile(info) if info.isreg() else None
+        if file is None:
+            raise RejectError(Reject("not-a-file", "a link or device in an archive"))
+        data = file.read()
+        if len(data) < info.size:
+            raise RejectError(Reject("corrupt", f"the archive ends after {len(data)} of {info.size} bytes"))
+        return data
+
+
+@lru_cache(maxsize=2)
+def _opened(location: str, name: str, _stamp: str) -> _Zip | _Tar:
+    """An archive that this process keeps open; the stamp is there to notice another file of the same name."""
+    folder = Folder.open(location)
+    try:
+        if name.lower().endswith(".zip"):
+            return _Zip(zipfile.ZipFile(folder.open_file(name)))
+        return _Tar(tarfile.open(fileobj=folder.open_file(name)))
+    except _DAMAGED as error:
+        raise InputError(f"{folder.name}/{name} is damaged or no archive: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

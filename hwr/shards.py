@@ -1,0 +1,74 @@
+"""What one part of an ingest leaves behind: a shard of samples and, where there are any, its rejects."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hwr import duplicates
+from hwr.schema import REJECTS, SPLITS, images_from_arrow
+from hwr.storage import Folder
+
+# A shard's footer carries a content hash of each glyph: to find copies, nobody has to read all images again.
+_DIGESTS = b"hwr.digests"
+
+
+def write(out: Folder, part: str, samples: pa.Table, rejects: pa.Table) -> None:
+    """Write ``rejects/PART.parquet``, if there are any, and then ``samples/PART.parquet``, which means done.
+
+    A shard has one row group for each split, so that a reader of one split skips the others.
+
+    Args:
+        out: The samples folder.
+        part: The part's name.
+        samples: Its samples, as `hwr.schema.samples`.
+        rejects: Its rejects, as `hwr.schema.REJECTS`.
+    """
+    if len(rejects):
+        out.write_table(f"rejects/{part}.parquet", rejects)
+    groups = [samples.filter(pc.equal(samples["split"], split)) for split in SPLITS]
+    groups = [group for group in groups if len(group)] or [samples]
+    marks = b"".join(duplicates.digests(images_from_arrow(group["image"])).tobytes() for group in groups)
+    noted = groups[0].schema.with_metadata({**samples.schema.metadata, _DIGESTS: base64.b64encode(marks)})
+    out.write_table(f"samples/{part}.parquet", *(group.cast(noted) for group in groups))
+
+
+def read(out: Folder, part: str) -> pd.DataFrame:
+    """What a shard's samples are, without their images.
+
+    Returns:
+        One row a sample, with ``id``, ``label``, ``split``, ``digest`` and ``part``.
+    """
+    table = out.read_table(f"samples/{part}.parquet", ["id", "label", "split"])
+    digests = np.frombuffer(base64.b64decode(table.schema.metadata[_DIGESTS]), "<u8")
+    return table.to_pandas().assign(digest=digests, part=part)
+
+
+def read_rejects(out: Folder, part: str) -> pa.Table:
+    """A part's rejects, as `hwr.schema.REJECTS`."""
+    name = f"{part}.parquet"
+    return (out / "rejects").read_table(name) if (out / "rejects").has(name) else REJECTS.empty_table()
+
+
+def drop(out: Folder, part: str, leaks: pd.DataFrame) -> None:
+    """Turn samples of a shard into rejects. To do it again changes nothing.
+
+    Args:
+        out: The samples folder.
+        part: The part's name.
+        leaks: Rows of `hwr.duplicates.leaks` whose ids may be in the shard.
+    """
+    samples = out.read_table(f"samples/{part}.parquet")
+    leaks = leaks[leaks["id"].isin(samples["id"].to_pylist())]
+    if leaks.empty:
+        return
+    leaking = pc.is_in(samples["id"], pa.array(leaks["id"]))
+    details = "also in " + leaks["twin_split"] + ": " + leaks["twin"]
+    rows = {"source": samples["source"][0].as_py(), "key": leaks["id"], "reason": "leak", "detail": details}
+    found = pa.Table.from_pandas(pd.DataFrame(rows), schema=REJECTS, preserve_index=False)
+    before = read_rejects(out, part)
+    # Killed between the two files, these rejects are there and their samples as well: they are not told twice.
+    before = before.filter(pc.invert(pc.is_in(before["key"], pa.array(leaks["id"]))))
+    write(out, part, samples.filter(pc.invert(leaking)), pa.concat_tables([before, found]))

@@ -1,0 +1,125 @@
+"""Each line of a CSV is one input, wherever its images lie, and no path leaves its root."""
+
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hwr.archive import Archive
+from hwr.errors import InputError, Reject
+from hwr.sources.image_csv import ImageCsv
+from hwr.storage import Folder
+from tests.pictures import digits
+
+
+@pytest.fixture
+def top(tmp_path):
+    (tmp_path / "Img").mkdir()
+    for number in range(6):
+        Image.fromarray(digits()[number]).save(tmp_path / "Img" / f"img{number}-00{number % 3 + 1}.png")
+    (tmp_path / "some.csv").write_text(
+        "image,label\n" + "".join(f"Img/img{n}-00{n % 3 + 1}.png,{n}\n" for n in range(6))
+    )
+    return tmp_path
+
+
+def source(top, images=None, **options):
+    folder = Folder.open(str(top))
+    return ImageCsv(folder, "some.csv", images or folder, **options)
+
+
+def read(found):
+    index = found.index()
+    return index, list(found.read(index.filter(index["reason"].is_null())))
+
+
+def test_files_of_a_folder_are_read(top):
+    index, images = read(source(top, writer_pattern=r"-0*(\d+)\.png$"))
+    assert np.array_equal(images, digits()[:6])
+    assert index["label"].to_pylist() == list("012345")
+    assert index["writer"].to_pylist() == ["1", "2", "3"] * 2
+    assert index["key"][0].as_py() == "Img/img0-001.png"
+
+
+def test_archives_need_no_unpacking(top):
+    with zipfile.ZipFile(top / "Img.zip", "w") as archive:
+        for path in sorted((top / "Img").iterdir()):
+            archive.write(path, f"Img/{path.name}")
+    with tarfile.open(top / "Img.tar.gz", "w:gz") as archive:
+        archive.add(top / "Img", "Img")
+    for name in ("Img.zip", "Img.tar.gz"):
+        index, images = read(source(top, Archive(Folder.open(str(top)), name)))
+        assert np.array_equal(images, digits()[:6])
+        assert index["key"][0].as_py() == f"{name}!/Img/img0-001.png"
+
+
+def test_each_bad_line_is_a_reject_and_the_others_are_read(top):
+    outside = top.parent / "outside.png"
+    outside.write_bytes((top / "Img" / "img0-001.png").read_bytes())
+    (top / "Img" / "link.png").symlink_to(outside)
+    (top / "Img" / "cut.png").write_bytes((top / "Img" / "img0-001.png").read_bytes()[:99])
+    (top / "Img" / "notes.txt").write_text("hello")
+    (top / "Img" / "folder.png").mkdir()
+    lines = {
+        "../outside.png": "outside-folder", str(outside): "outside-folder", "C:\\x.png": "outside-folder",
+        "Img/../../outside.png": "outside-folder", "Img/link.png": "outside-folder", "Img/none.png": "missing",
+        "": "missing", "Img/notes.txt": "not-an-image", "Img/folder.png": "not-a-file", "Img/cut.png": "corrupt",
+        "./Img//img3-001.png": None, "Img/../Img/img3-001.png": "named-twice", "Img\\img4-002.png": None,
+    }  # fmt: skip
+    (top / "some.csv").write_text("label;image\n" + "".join(f"{n};{path}\n" for n, path in enumerate(lines)))
+    index, images = read(source(top))
+    reasons = index["reason"].to_pylist()
+    for row, image in zip([row for row, reason in enumerate(reasons) if reason is None], images, strict=True):
+        reasons[row] = image.reason if isinstance(image, Reject) else None
+    assert dict(zip(lines, reasons, strict=True)) == lines
+    assert np.array_equal(images[-1], digits()[4])
+
+
+def test_columns_are_named_or_found(top):
+    body = "".join(f"{n},x,Img/img{n}-00{n % 3 + 1}.png\n" for n in range(6))
+    for header, options in (
+        ("what,when,where\n", {"image_column": "where", "label_column": "what"}),
+        ("Label,when,FileName\n", {}),
+    ):
+        (top / "some.csv").write_text(header + body)
+        assert source(top, **options).index()["label"].to_pylist() == list("012345")
+    (top / "some.csv").write_text("".join(f"Img/img{n}-00{n % 3 + 1}.png,{n}\n" for n in range(6)))
+    assert source(top).index()["label"].to_pylist() == list("012345")
+    (top / "some.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"has no column of file names among a, b: name it \(--image-column\)"):
+        source(top).index()
+    with pytest.raises(InputError, match="has no column 'c' for --label-column: it has a, b"):
+        source(top, image_column="a", label_column="c").index()
+
+
+def test_labels_outside_the_alphabet_are_rejects(top):
+    index = source(top, labels={"0": "zero", "1": "one"}).index()
+    assert index["label"].to_pylist()[:3] == ["zero", "one", None]
+    assert index["detail"].to_pylist()[2] == "label '2'"
+
+
+@pytest.mark.parametrize("content", [b"", b"image,label\n", b"\n\n"])
+def test_a_csv_that_names_nothing_is_one_line(top, content):
+    (top / "some.csv").write_bytes(content)
+    with pytest.raises(InputError, match="some.csv names no files"):
+        source(top).index()
+
+
+@pytest.mark.parametrize("content", [b'image,label\n"a.png,1\n', b"image,label\n\xff.png,1\n"])
+def test_a_damaged_csv_is_one_line(top, content):
+    (top / "some.csv").write_bytes(content)
+    with pytest.raises(InputError, match="some.csv is not a CSV file in UTF-8"):
+        source(top).index()
+
+
+def test_english_comes_from_its_zip(data):
+    folder = Folder.open(str(data / "english"))
+    found = ImageCsv(folder, "english.csv", Archive(folder, "Img.zip"), writer_pattern=r"-0*(\d+)\.png$")
+    index = found.index()
+    assert len(index) == 3410
+    assert index["reason"].null_count == 3410
+    assert len(index["label"].unique()) == 62
+    assert sorted(map(int, index["writer"].unique().to_pylist())) == list(range(1, 56))
+    assert all(image.shape == (900, 1200) for image in found.read(index.slice(1000, 3)))

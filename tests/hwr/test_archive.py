@@ -1,0 +1,73 @@
+"""Files in zip and tar archives are read in place; what is no file is never followed."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from hwr.archive import Archive
+from hwr.errors import InputError
+from hwr.storage import Folder
+from tests.pictures import reason
+
+FILES = {"a/one.png": b"1" * 3000, "two.png": b"2"}
+
+
+def tar(path, mode):
+    with tarfile.open(path, mode) as archive:
+        for name, data in FILES.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+
+
+def zipped(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in FILES.items():
+            archive.writestr(name, data)
+
+
+def archive(path):
+    return Archive(Folder.open(str(path.parent)), path.name)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("x.tar", "w"), ("x.tar.gz", "w:gz"), ("x.tar.xz", "w:xz"), ("x.zip", "")])
+def test_files_come_out_in_any_order(tmp_path, name, mode):
+    tar(tmp_path / name, mode) if mode else zipped(tmp_path / name)
+    found = archive(tmp_path / name)
+    assert {path: size for path, size in found.sizes().items() if "link" not in path} == {
+        path: len(data) for path, data in FILES.items()
+    }
+    for path, data in [*FILES.items(), *reversed(FILES.items())]:
+        assert found.read_bytes(path) == data
+    assert reason(found.read_bytes, "three.png") == "missing"
+
+
+def test_links_in_a_tar_are_not_followed(tmp_path):
+    tar(tmp_path / "x.tar", "w")
+    assert reason(archive(tmp_path / "x.tar").read_bytes, "link.png") == "not-a-file"
+
+
+def test_damage_is_a_reject_for_a_file_and_one_line_for_the_whole(tmp_path):
+    zipped(tmp_path / "x.zip")
+    data = bytearray((tmp_path / "x.zip").read_bytes())
+    data[45] ^= 255  # inside the first file
+    (tmp_path / "bad.zip").write_bytes(data)
+    assert reason(archive(tmp_path / "bad.zip").read_bytes, "a/one.png") == "corrupt"
+    assert archive(tmp_path / "bad.zip").read_bytes("two.png") == b"2"
+    for name in ("no.zip", "no.tar"):
+        (tmp_path / name).write_bytes(b"hello")
+        with pytest.raises(InputError, match="is damaged or no archive"):
+            archive(tmp_path / name).sizes()
+
+
+def test_another_archive_of_the_same_name_is_noticed(tmp_path):
+    zipped(tmp_path / "x.zip")
+    assert len(archive(tmp_path / "x.zip").sizes()) == 2
+    with zipfile.ZipFile(tmp_path / "x.zip", "a") as more:
+        more.writestr("three.png", b"3")
+    assert archive(tmp_path / "x.zip").read_bytes("three.png") == b"3"
