@@ -10,6 +10,7 @@ from hwr.errors import InputError
 from hwr.sources.base import INDEX, Image, Source, fingerprint, read_glyphs
 from hwr.sources.idx import Idx
 from hwr.sources.image_folder import ImageFolder
+from hwr.sources.parquet import ParquetImages
 from hwr.sources.samples import Samples
 from hwr.storage import Folder
 
@@ -18,6 +19,7 @@ __all__ = [
     "Idx",
     "Image",
     "ImageFolder",
+    "ParquetImages",
     "Samples",
     "Source",
     "fingerprint",
