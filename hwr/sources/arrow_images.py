@@ -8,7 +8,8 @@ is read as the plain values that it is stored as, so a pickled object is never o
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ def read_images(values: pa.Array, column: pa.Field) -> Callable[[int], Image | R
         return _grey_images(values, column, None)
     parts = {part.name: part.type for part in values.type}
     if not _is_binary(parts.get("bytes", pa.null())):
-        shapes = pc.struct_field(values, "shape").to_pylist()
+        shapes = [tuple(side or 0 for side in shape or ()) for shape in pc.struct_field(values, "shape").to_pylist()]
         return _grey_images(pc.struct_field(values, "data"), column, shapes)
     data = pc.struct_field(values, "bytes")
     # Any other kind of path is left alone: it could be an object that has to be unpickled.
@@ -69,45 +70,42 @@ def _decoded(data: bytes | None, path: bytes = b"") -> Image | Reject:
         return error.reject
 
 
-def _grey_images(
-    values: pa.Array, column: pa.Field, shapes: list[Shape | None] | None
-) -> Callable[[int], Image | Reject]:
+def _grey_images(values: pa.Array, column: pa.Field, shapes: list[Shape] | None) -> Callable[[int], Image | Reject]:
     numbers, counts, found = _unnest(values)
     pixels, bad = _to_uint8(numbers)
     ends = np.cumsum(counts)
     # Of several bad values in a row, the first is named: it is entered last.
     first_bad = dict(zip(np.searchsorted(ends, bad, "right")[::-1].tolist(), bad[::-1].tolist(), strict=True))
-    valid = values.is_valid().to_numpy(zero_copy_only=False)
+    valid = values.is_valid().to_pylist()
+    sizes, stops = counts.tolist(), ends.tolist()
     declared, axes = _declared_shape(column), _axes(column)
 
     def image(row: int) -> Image | Reject:
         if not valid[row]:
             return Reject("missing")
-        shape = declared or tuple((shapes[row] if shapes else found[row].tolist()) or ())
-        if counts[row] > MAX_PIXELS:
-            return Reject("too-large", f"{counts[row]:,} pixels, more than {MAX_PIXELS:,}")
-        plane = _plane([shape[axis] for axis in axes] if axes else shape)
-        if plane is None or math.prod(shape) != counts[row]:
-            return Reject("wrong-length", _misfit(int(counts[row]), shape))
+        shape = declared or (shapes[row] if shapes else tuple(found[row].tolist()))
+        size, stop = sizes[row], stops[row]
+        if size > MAX_PIXELS:
+            return Reject("too-large", f"{size:,} pixels, more than {MAX_PIXELS:,}")
+        plane = _plane(tuple(shape[axis] for axis in axes) if axes else shape)
+        if plane is None or math.prod(shape) != size:
+            return Reject("wrong-length", _misfit(size, shape))
         if row in first_bad:
             value = numbers[first_bad[row]].as_py()
             return Reject("out-of-range", f"value {'null' if value is None else format(value, '.9g')}")
-        part = pixels[ends[row] - counts[row] : ends[row]]
+        part = pixels[stop - size : stop]
         return (part.reshape(shape).transpose(axes) if axes else part).reshape(plane)
 
     return image
 
 
-def _misfit(count: int, shape: Sequence[int]) -> str:
-    if len(shape) == 1 and shape[0] == count:
-        return f"{count} values are no square"
+def _misfit(size: int, shape: Shape) -> str:
+    if shape == (size,):
+        return f"{size} values are no square"
     if -1 in shape:
-        return f"{count} values in lists of different lengths"
-    return (
-        f"{count} values instead of " + " x ".join(map(str, shape))
-        if math.prod(shape) != count
-        else (" x ".join(map(str, shape)) + " values are no grey image")
-    )
+        return f"{size} values in lists of different lengths"
+    sides = " x ".join(map(str, shape))
+    return f"{sides} values are no grey image" if math.prod(shape) == size else f"{size} values instead of {sides}"
 
 
 def _unnest(values: pa.Array) -> tuple[pa.Array, _Counts, _Counts]:
@@ -147,7 +145,8 @@ def _to_uint8(values: pa.Array) -> tuple[Image, _Counts]:
     return numbers.astype(np.uint8, copy=False), np.flatnonzero(bad)
 
 
-def _plane(shape: Sequence[int]) -> tuple[int, int] | None:
+@lru_cache(maxsize=256)
+def _plane(shape: Shape) -> tuple[int, int] | None:
     """Height and width of (H, W), (H, W, 1), (1, H, W) or a flat square."""
     if len(shape) == 3 and 1 in (shape[0], shape[2]):
         shape = shape[:2] if shape[2] == 1 else shape[1:]

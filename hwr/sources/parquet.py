@@ -206,14 +206,18 @@ class _Reader:
         """The image of a row, counted from the beginning of the file, or why there is none."""
         if row >= self._ends[-1]:
             return Reject("corrupt", f"{self._name} ends after {self._ends[-1]} images")
+        if not self._start <= row < self._stop:
+            self._seek(row)
+        if self._image is None:  # rows that are passed over are not converted
+            self._image = read_images(self._values, self._field)
+        return self._image(row - self._start)
+
+    def _seek(self, row: int) -> None:
         group = int(np.searchsorted(self._ends, row, "right")) - 1
         if group != self._group or row < self._start:
             self._begin(group)
         while row >= self._stop:
             self._advance()
-        if self._image is None:  # rows that are passed over are not converted
-            self._image = read_images(self._values, self._field)
-        return self._image(row - self._start)
 
     def _begin(self, group: int) -> None:
         facts = self._file.metadata.row_group(group)
