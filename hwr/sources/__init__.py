@@ -11,6 +11,7 @@ from hwr.sources.base import INDEX, Image, Source, fingerprint, read_glyphs
 from hwr.sources.formats import Format, Raw, open_source
 from hwr.sources.idx import Idx
 from hwr.sources.image_folder import ImageFolder
+from hwr.sources.parquet import ParquetImages
 from hwr.sources.samples import Samples
 from hwr.storage import Folder
 
@@ -20,6 +21,7 @@ __all__ = [
     "Idx",
     "Image",
     "ImageFolder",
+    "ParquetImages",
     "Raw",
     "Samples",
     "Source",

@@ -13,8 +13,7 @@ from hwr.sources.idx import Idx
 from hwr.sources.image_csv import ImageCsv
 from hwr.sources.image_folder import ImageFolder
 from hwr.sources.numpy_arrays import NumpyArrays
-
-# from hwr.sources.parquet import ParquetImages
+from hwr.sources.parquet import ParquetImages
 from hwr.sources.pixel_csv import PixelCsv
 from hwr.storage import Folder, is_clutter
 

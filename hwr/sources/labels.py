@@ -36,14 +36,19 @@ def by_number(characters: Mapping[int, str]) -> Find:
     return find
 
 
-def by_name(labels: Mapping[str, str] | None) -> Find:
-    """Names that are labels themselves or, where a mapping is given, that stand for one."""
+def by_name(labels: Mapping[str, str] | None, what: str = "label") -> Find:
+    """Names that are labels themselves or, where a mapping is given, that stand for one.
+
+    Args:
+        labels: Name to label.
+        what: What has the name, for messages.
+    """
 
     def find(name: str) -> tuple[str | None, str | None]:
         # macOS writes é as two code points and alphabets have it as one; NFC makes them the same label.
         label = normalize("NFC", name.strip()) or None
         if label is None or labels is None:
             return label, None
-        return labels.get(label), None if label in labels else f"label {label!r}"
+        return labels.get(label), None if label in labels else f"{what} {label!r}"
 
     return find

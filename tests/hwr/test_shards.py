@@ -16,7 +16,7 @@ def shard(tmp_path, digits):
     out = Folder.open(str(tmp_path))
     images = np.concatenate([digits[0][:5], digits[0][:1]])
     samples = {
-        "id": list("abcdef"), "image": schema.images_to_arrow(images), "label": list("01234") + ["0"],
+        "id": list("abcdef"), "image": schema.images_to_arrow(images), "label": list("012340"),
         "split": ["train", "val", "train", "test", "train", "test"], "source": ["s"] * 6, "writer": [None] * 6,
     }  # fmt: skip
     rejects = {"source": ["s"], "key": ["x"], "reason": ["blank"], "detail": ["no ink"]}

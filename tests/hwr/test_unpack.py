@@ -42,7 +42,7 @@ def test_more_than_there_is_ends_where_it_ends(folder, name):
     assert Unpacked(folder, name).read(0, 1 << 40) == CONTENT
 
 
-def test_what_lies_before_damage_comes_out(folder, tmp_path):
+def test_what_lies_before_damage_comes_out(tmp_path):
     packed = gzip.compress(CONTENT, mtime=0)
     (tmp_path / "cut.gz").write_bytes(packed[: len(packed) // 2])
     cut = Unpacked(Folder.open(str(tmp_path)), "cut.gz")
@@ -61,5 +61,5 @@ def test_one_file_of_an_archive_is_chosen(folder):
 
 
 def test_a_missing_file_is_one_line(folder):
-    with pytest.raises(InputError, match="there is no file .*/none"):
+    with pytest.raises(InputError, match=r"there is no file .*/none"):
         Unpacked(folder, "none")

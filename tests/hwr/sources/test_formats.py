@@ -32,7 +32,7 @@ def test_a_folder_stands_for_its_files_and_a_file_for_itself(top):
     assert open_source("pixel-csv", Raw((top / "a.csv").as_uri())).index()["key"][0].as_py() == "a.csv#0"
     with pytest.raises(InputError, match=r"has no \.npy or \.npz files in it"):
         open_source("numpy", Raw(str(top)))
-    with pytest.raises(InputError, match="there is no folder .*/none"):
+    with pytest.raises(InputError, match=r"there is no folder .*/none"):
         open_source("pixel-csv", Raw(str(top / "none")))
 
 

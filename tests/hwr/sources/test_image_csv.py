@@ -103,14 +103,14 @@ def test_labels_outside_the_alphabet_are_rejects(top):
 @pytest.mark.parametrize("content", [b"", b"image,label\n", b"\n\n"])
 def test_a_csv_that_names_nothing_is_one_line(top, content):
     (top / "some.csv").write_bytes(content)
-    with pytest.raises(InputError, match="some.csv names no files"):
+    with pytest.raises(InputError, match=r"some\.csv names no files"):
         source(top).index()
 
 
 @pytest.mark.parametrize("content", [b'image,label\n"a.png,1\n', b"image,label\n\xff.png,1\n"])
 def test_a_damaged_csv_is_one_line(top, content):
     (top / "some.csv").write_bytes(content)
-    with pytest.raises(InputError, match="some.csv is not a CSV file in UTF-8"):
+    with pytest.raises(InputError, match=r"some\.csv is not a CSV file in UTF-8"):
         source(top).index()
 
 

@@ -113,11 +113,11 @@ def test_pickles_are_refused_and_never_run(tmp_path, some, monkeypatch):
     bombs = np.array([Bomb()] * 30, object)
     for arrays in ({"x": bombs, "y": some[1]}, {"x": some[0], "y": bombs}):
         np.savez(folder / "some.npz", **arrays)
-        with pytest.raises(InputError, match="some.npz!/[xy] (holds object|cannot be read as labels)"):
+        with pytest.raises(InputError, match=r"some\.npz!/[xy] (holds object|cannot be read as labels)"):
             source(folder).index()
     (folder / "some.npz").unlink()
     (folder / "x.npy").write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(InputError, match="x.npy is not an array of NumPy's"):
+    with pytest.raises(InputError, match=r"x\.npy is not an array of NumPy's"):
         source(folder).index()
     assert not (tmp_path / "unpickled").exists()
 
