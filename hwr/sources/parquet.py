@@ -24,7 +24,7 @@ from hwr.sources.parquet_columns import Columns, choose_columns, is_text
 from hwr.storage import Folder
 
 _DIGITS = dict(enumerate("0123456789"))
-_MOST_ROWS, _ROWS_AT_ONCE, _BYTES_AT_ONCE = 1 << 30, 1024, 1 << 25
+_MOST_ROWS, _ROWS_AT_ONCE, _BYTES_AT_ONCE = 1 << 30, 256, 1 << 25
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,10 @@ def _readable(folder: Folder, name: str) -> Iterator[None]:
 @lru_cache(maxsize=2)
 def _reader(location: str, name: str, stamp: str, image: str | None, label: str | None) -> "_Reader":  # noqa: ARG001
     """Cached, because a worker reads many parts of the same file; a file that has changed has another stamp."""
-    file, columns = ParquetImages(Folder.open(location), (name,), None, image, label)._open(name)
-    return _Reader(file, name, columns.image)
+    folder = Folder.open(location)
+    file, columns = ParquetImages(folder, (name,), None, image, label)._open(name)
+    with _readable(folder, name):
+        return _Reader(file, name, columns.image)
 
 
 class _Reader:
@@ -215,13 +217,16 @@ class _Reader:
             self._advance()
 
     def _begin(self, group: int) -> None:
-        facts = self._file.metadata.row_group(group)
-        columns = [facts.column(number) for number in range(facts.num_columns)]
-        mine = [column for column in columns if column.path_in_schema.split(".")[0] == self._column.split(".")[0]]
-        size = sum(max(column.total_uncompressed_size, 8 * column.num_values) for column in mine)
-        rows = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE * facts.num_rows // max(size, 1)))
-        self._batches = self._file.iter_batches(rows, row_groups=[group], columns=[self._column], use_threads=False)
         self._group, self._start, self._stop = group, int(self._ends[group]), int(self._ends[group])
+        self._batches = self._read(group)
+
+    def _read(self, group: int) -> Iterator[pa.RecordBatch]:
+        # Sized by what the file says of all columns, as dictionaries may shrink values to an eighth. A column's own
+        # figures are left alone: where they are damaged, pyarrow 26 ends the process (no exception can be caught).
+        facts = self._file.metadata.row_group(group)
+        rows = _BYTES_AT_ONCE * facts.num_rows // max(8 * facts.total_byte_size, 1)
+        rows = max(1, min(_ROWS_AT_ONCE, rows))
+        yield from self._file.iter_batches(rows, row_groups=[group], columns=[self._column], use_threads=False)
 
     def _advance(self) -> None:
         self._start, self._image = self._stop, None
