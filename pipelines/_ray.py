@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,16 +74,33 @@ class Cluster:
         return max(1, min((self.cpus - SPARE_CPUS) // workers, self.cpus_on_smallest // on_a_machine))
 
 
-@contextmanager
-def session() -> Iterator[Cluster]:
-    """Join the cluster at ``RAY_ADDRESS``, or start Ray on this machine for as long as the job lasts.
+# Ray takes seconds to start and one to stop: a job does its own work meanwhile. One thread, so one after the other.
+_BESIDE = ThreadPoolExecutor(1, "ray")
 
-    Raises:
-        ResourceError: There is no cluster at the address.
+
+@contextmanager
+def session() -> Iterator[Callable[[], Cluster]]:
+    """Join the cluster at ``RAY_ADDRESS``, or start Ray on this machine for as long as the job needs it.
+
+    Yields:
+        A function that waits until Ray is there, and says what it has to give. It raises a `ResourceError` where there
+        is no cluster at the address.
     """
     if ray.is_initialized():
-        yield _cluster()
+        yield _cluster
         return
+    if threading.current_thread() is threading.main_thread():
+        # A stop should end like Ctrl-C, with one line.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    starting = _BESIDE.submit(_start)
+    try:
+        yield lambda: starting.result() or _cluster()
+    finally:
+        wait([starting])  # until then, what is said on standard error would be lost
+        _BESIDE.submit(ray.shutdown)
+
+
+def _start() -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _answers(address)
@@ -97,13 +115,6 @@ def session() -> Iterator[Cluster]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token and bring its ~/.ray/auth_token" if address else ""
         raise ResourceError(f"cannot start or join Ray at {address or 'this machine'}: {cause(error)}{hint}") from error
-    if threading.current_thread() is threading.main_thread():
-        # Ray's own handler of SIGTERM prints a stack trace and leaves; a stop should end like Ctrl-C, with one line.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield _cluster()
-    finally:
-        ray.shutdown()
 
 
 def _answers(address: str) -> None:
@@ -175,7 +186,8 @@ def run_parts(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = False
-    done = ray.data.from_arrow(list(parts)).map_batches(
+    # Not from_arrow, which starts a round of tasks to look at what is already known here.
+    done = ray.data.from_blocks(list(parts)).map_batches(
         work,
         fn_constructor_kwargs=settings,
         batch_size=None,

@@ -78,13 +78,13 @@ def run(config: Config) -> None:
     if manifest.claim(out, "samples", settings, {settings["source"]: inputs}) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
         return
-    todo = parts.cut(_with_splits(index, config.split), "part")
-    left = parts.missing(todo, out / "samples")
-    console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
-    if left:
-        with session() as cluster:
+    with session() as ready:  # it starts while the parts are cut
+        todo = parts.cut(_with_splits(index, config.split), "part")
+        left = parts.missing(todo, out / "samples")
+        console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
+        if left:
             job = {"source": source, "out": out, "size": config.size}
-            run_parts(left, IngestPart, job, what="inputs", workers=cluster.workers(config.workers))
+            run_parts(left, IngestPart, job, what="inputs", workers=ready().workers(config.workers))
     facts = _facts(out, [part["part"][0].as_py() for part in todo], config, inputs)
     _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)

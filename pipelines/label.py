@@ -73,7 +73,8 @@ def run(config: Config) -> None:
     left = parts.missing(todo, out / "predictions")
     console.milestone(f"{config.images}: {len(index):,} images, {len(left)} of {len(todo)} parts to do")
     if left:
-        with session() as cluster:
+        with session() as ready:
+            cluster = ready()
             workers = cluster.workers(config.workers if config.workers is not None else cluster.gpus or None)
             job = {"source": source, "model": model, "out": out}
             gpus = min(1.0, cluster.gpus / workers)

@@ -88,8 +88,8 @@ def run(config: Config) -> None:
     if manifest.claim(job.out, "run", settings, data) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(job.out, 'run'))}")
         return
-    with session() as cluster:
-        state = _train(config, job, cluster)
+    with session() as ready:
+        state = _train(config, job, ready())
     result = _finish(job, state, data, settings)
     console.milestone(f"{config.out}: {_sentence(result)}")
 

@@ -80,8 +80,8 @@ def test_a_failing_worker_is_one_line(tmp_path):
 
 @pytest.mark.usefixtures("cluster")
 def test_a_session_uses_the_ray_that_runs_and_leaves_it_running():
-    with session() as cluster:
-        assert cluster == LAPTOP
+    with session() as ready:
+        assert ready() == LAPTOP
     assert ray.is_initialized()
 
 
