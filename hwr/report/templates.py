@@ -38,8 +38,8 @@ def data_uri(png: bytes) -> str:
 
 
 def visible(label: str) -> str:
-    """A label in which a space can be seen."""
-    return label.replace(" ", "␣")
+    """A label of which every character can be seen: a space as a sign, what has no shape as its code point."""
+    return "".join("␣" if c == " " else c if c.isprintable() else f"U+{ord(c):04X}" for c in label)
 
 
 def percent(share: float, digits: int = 2) -> str:

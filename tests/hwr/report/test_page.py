@@ -2,7 +2,6 @@
 
 import base64
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
@@ -12,45 +11,16 @@ from hwr import schema
 from hwr.report import drawing, page
 from hwr.report.recognition import Report
 from hwr.report.templates import Picture, percent
+from tests.hwr.report.reader import Reader
 
 EVIL = "<script>alert(1)</script>"
 FACTS = {"Predictions": "/data/labels", "Model": EVIL, "Date": "2030-01-02 03:04 UTC"}
-VOID = {"meta", "img", "source", "wbr", "br"}
 
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch):
     """Draw coarsely: what pictures show is proven elsewhere."""
     monkeypatch.setattr(drawing, "DPI", 30)
-
-
-class Reader(HTMLParser):
-    """Text and tags of a page; fails on tags that do not nest."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-        if tag in ("dt", "dd", "th", "td"):
-            self.text += " "
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def row(name: str, prediction: str | None, label: str | None, status: str = "ok", *, sure: float = 0.9, reason=None):
