@@ -21,6 +21,7 @@ PLACES = 12  # glyphs beside each other for which a sheet has room
 UNEVEN = 50  # from this ratio of the most to the fewest samples on, only a logarithmic scale shows both
 FLOOR = 0.6  # where a logarithmic scale begins: one sample still has a bar
 LEFT, RIGHT, TITLE, TALL, GAP = 0.75, 0.1, 0.34, 1.3, 0.16  # inches: the margins and the height of a panel of bars
+WIDEST = 0.8  # inches: a bar of one class would be a wall
 WORDS = "DejaVu Sans"
 
 
@@ -146,7 +147,7 @@ def _bars(pen: Pen, values: npt.NDArray[np.int64], step: float, bottom: int) -> 
         y = bottom - height(tick)
         pen.draw.line((start, y, pen.paper.width - _pixels(RIGHT), y), pen.theme.line, max(1, _pixels(0.01)))
         pen.write((start - _pixels(0.08), y), f"{tick:,}", _points(9), pen.theme.ink, "rm")
-    margin = 0.11 * step if counted else 0
+    margin = max(0.11 * step, (step - _pixels(WIDEST)) / 2) if counted else 0
     for place, value in enumerate(values.tolist()):
         left, top = start + place * step + margin, bottom - height(value)
         if value:
