@@ -14,7 +14,8 @@ import pyarrow as pa
 from hwr import manifest, schema, sources
 from hwr.errors import InputError
 from hwr.manifest import Claim
-from hwr.report import Report, page
+from hwr.report import page
+from hwr.report.recognition import Report
 from hwr.storage import Folder
 from pipelines import cli, console
 

@@ -1,45 +1,18 @@
-"""Pictures of a report as PNG bytes, in a light and a dark theme; drawn on Agg, with no state shared between calls."""
+"""Pictures of a recognition report as PNG bytes, in a light and a dark theme."""
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 from hwr.metrics import Character
+from hwr.report import drawing
+from hwr.report.drawing import LIGHT, MOST_NAMES, PRINTED, WIDTH, Theme
 
-DPI = 160
-WIDTH = 9.6  # inches; the page shows pictures at about 100 pixels an inch
-MOST_NAMES = 80
-PRINTED = 20  # with more classes than this the cells are too small for figures
-CHARACTERS = "DejaVu Sans Mono"  # comes with matplotlib, and tells 0 from O and I from l
 SMALLEST = 0.2  # how strongly the rarest confusion is coloured, so that one in thousands is still seen
-
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours of the page that a picture stands on."""
-
-    paper: str
-    ink: str
-    muted: str
-    line: str
-    right: str
-    wrong: str
-
-
-LIGHT = Theme(paper="#ffffff", ink="#1a1d21", muted="#626a75", line="#e4e7eb", right="#0f766e", wrong="#c2410c")
-DARK = Theme(paper="#171a1f", ink="#e8eaed", muted="#9aa3ae", line="#2b3038", right="#2fb8a6", wrong="#f08a4b")
 
 
 def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], theme: Theme = LIGHT) -> bytes:
@@ -62,17 +35,19 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], theme: Theme
     strength = np.where(counts > 0, SMALLEST + (1 - SMALLEST) * strength, 0)
     figure, axes, strips = _square(theme, labels)
     colours = np.where(
-        np.eye(size, dtype=bool)[..., None], _mix(theme, theme.right, strength), _mix(theme, theme.wrong, strength)
+        np.eye(size, dtype=bool)[..., None],
+        drawing.mix(theme, theme.right, strength),
+        drawing.mix(theme, theme.wrong, strength),
     )
-    line = _mix(theme, theme.line, np.array([1.0 if size <= PRINTED else 0.5]))
+    line = drawing.mix(theme, theme.line, np.array([1.0 if size <= PRINTED else 0.5]))
     axes.pcolormesh(colours, edgecolors=line, linewidth=1 if size <= PRINTED else 0.5 if size <= MOST_NAMES else 0)
     axes.set(xlabel="predicted", ylabel="true", xlim=(0, size), ylim=(size, 0))
-    _name(axes, np.arange(0.5, size), labels, left=True)
+    drawing.name_axes(axes, np.arange(0.5, size), labels, left=True)
     axes.tick_params(top=True, labeltop=size > PRINTED, right=True, labelright=size > PRINTED, length=0, pad=3)
     if size <= PRINTED:
         _print_counts(axes, counts, strength, theme)
     _key(strips, theme)
-    return _png(figure)
+    return drawing.png(figure)
 
 
 def f1_bars(characters: Sequence[Character], theme: Theme = LIGHT) -> bytes:
@@ -85,16 +60,16 @@ def f1_bars(characters: Sequence[Character], theme: Theme = LIGHT) -> bytes:
     Returns:
         A PNG file.
     """
-    figure, axes = _canvas(theme, 2.6)
+    figure, axes = drawing.canvas(theme, 2.6)
     values = [100 * character.f1 for character in characters]
     flawed = [index for index, value in enumerate(values) if value < 100]
     weakest = sorted(flawed, key=values.__getitem__)[: min(5, len(values) // 5)]
     colours = [theme.wrong if index in weakest else theme.right for index in range(len(values))]
-    _bars(axes, [character.label for character in characters], values, colours, theme)
+    drawing.bars(axes, [character.label for character in characters], values, colours, theme)
     axes.set(ylim=(0, 100), ylabel="F1")
     axes.yaxis.set_major_formatter("{x:.0f} %")
-    _over_bars(axes, values, [f"{value:.1f}" if value < 99.95 else "100" for value in values], theme)
-    return _png(figure)
+    drawing.over_bars(axes, values, [f"{value:.1f}" if value < 99.95 else "100" for value in values], theme)
+    return drawing.png(figure)
 
 
 def predicted_bars(labels: Sequence[str], counts: Sequence[int], theme: Theme = LIGHT) -> bytes:
@@ -108,12 +83,12 @@ def predicted_bars(labels: Sequence[str], counts: Sequence[int], theme: Theme = 
     Returns:
         A PNG file.
     """
-    figure, axes = _canvas(theme, 2.6)
-    _bars(axes, labels, list(counts), [theme.right] * len(labels), theme)
+    figure, axes = drawing.canvas(theme, 2.6)
+    drawing.bars(axes, labels, list(counts), [theme.right] * len(labels), theme)
     axes.set(ylim=(0, max(1, *counts)), ylabel="answers")
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    _over_bars(axes, list(counts), [f"{count:,}" for count in counts], theme)
-    return _png(figure)
+    drawing.over_bars(axes, list(counts), [f"{count:,}" for count in counts], theme)
+    return drawing.png(figure)
 
 
 def confidence(groups: dict[str, npt.NDArray[np.int64]], theme: Theme = LIGHT) -> bytes:
@@ -131,7 +106,7 @@ def confidence(groups: dict[str, npt.NDArray[np.int64]], theme: Theme = LIGHT) -
     figure = Figure(figsize=(WIDTH, 0.5 + 1.7 * len(groups)), facecolor=theme.paper, layout="constrained")
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, counts) in zip(panels, groups.items(), strict=True):
-        _dress(axes, theme)
+        drawing.dress(axes, theme)
         edges = np.linspace(0, 1, len(counts) + 1)
         colour = theme.wrong if name == "wrong" else theme.right
         axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colour, edgecolor=theme.paper, linewidth=1)
@@ -144,35 +119,7 @@ def confidence(groups: dict[str, npt.NDArray[np.int64]], theme: Theme = LIGHT) -
     panels[-1].xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     panels[-1].tick_params(axis="x", pad=6)
     figure.align_ylabels()
-    return _png(figure)
-
-
-def glyph(image: npt.NDArray[np.uint8]) -> bytes:
-    """One glyph (S, S) uint8 as a PNG file, pixel for pixel."""
-    data = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(data, "PNG", optimize=True)
-    return data.getvalue()
-
-
-def printable(label: str) -> str:
-    """A label as a picture can show it: a space is made visible, a character without a shape gives its code point."""
-    shapes = _shapes()
-    shown = "".join(
-        "␣" if c == " " else c if ord(c) in shapes and c.isprintable() else f"U+{ord(c):04X}" for c in label
-    )
-    return shown if len(shown) <= 12 else f"{shown[:11]}…"
-
-
-@cache
-def _shapes() -> frozenset[int]:
-    return frozenset(FT2Font(font_manager.findfont(CHARACTERS)).get_charmap())
-
-
-def _canvas(theme: Theme, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), facecolor=theme.paper, layout="constrained")
-    axes = figure.subplots()
-    _dress(axes, theme)
-    return figure, axes
+    return drawing.png(figure)
 
 
 def _square(theme: Theme, labels: Sequence[str]) -> tuple[Figure, Axes, list[Axes]]:
@@ -182,7 +129,7 @@ def _square(theme: Theme, labels: Sequence[str]) -> tuple[Figure, Axes, list[Axe
         The figure, the square, and two strips below it for the key.
     """
     many = len(labels) > PRINTED
-    names, font, turned = _names(labels)
+    names, font, turned = drawing.fitted(labels)
     beside = 0.12 + max(map(len, names)) * 0.61 * font / 72
     across = beside if turned else 0.12 + 1.2 * font / 72
     left, right = 0.3 + beside, beside if many else 0.1
@@ -193,55 +140,11 @@ def _square(theme: Theme, labels: Sequence[str]) -> tuple[Figure, Axes, list[Axe
 
     def place(x: float, y: float, width: float, tall: float) -> Axes:
         axes = figure.add_axes((x / WIDTH, y / height, width / WIDTH, tall / height))
-        _dress(axes, theme)
+        drawing.dress(axes, theme)
         return axes
 
     strips = [place(left + share * side, 0.25, 0.3 * side, 0.15) for share in (0, 0.55)]
     return figure, place(left, bottom, side, side), strips
-
-
-def _dress(axes: Axes, theme: Theme) -> None:
-    axes.set_facecolor(theme.paper)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(colors=theme.ink, length=0, labelsize=9)
-    axes.xaxis.label.set(color=theme.muted, fontsize=10)
-    axes.yaxis.label.set(color=theme.muted, fontsize=10)
-    axes.set_axisbelow(True)
-
-
-def _names(labels: Sequence[str]) -> tuple[list[str], float, bool]:
-    """Printable names, the font size they fit in side by side, and whether they have to be turned below an axis."""
-    names = [printable(label) for label in labels]
-    return names, float(np.clip(460 / len(names), 6.4, 12)), max(map(len, names)) > 2
-
-
-def _name(axes: Axes, places: npt.NDArray[np.float64], labels: Sequence[str], *, left: bool = False) -> None:
-    """Name the places of characters below, or also left; beyond what there is room for, every second, third, … one."""
-    step = -(-len(labels) // MOST_NAMES)
-    names, font, turned = _names(labels)
-    for axis, rotation in ((axes.xaxis, 90 if turned else 0), *([(axes.yaxis, 0)] if left else [])):
-        axis.set_ticks(
-            places[::step], names[::step], rotation=rotation, fontsize=font, fontfamily=CHARACTERS, parse_math=False
-        )
-
-
-def _bars(axes: Axes, labels: Sequence[str], values: Sequence[float], colours: Sequence[str], theme: Theme) -> None:
-    places = np.arange(len(labels), dtype=np.float64)
-    axes.bar(places, values, 0.78, color=colours)
-    _name(axes, places, labels)
-    axes.set_xlim(-0.6, len(labels) - 0.4)
-    axes.grid(axis="y", color=theme.line, linewidth=0.8)
-
-
-def _over_bars(axes: Axes, values: Sequence[float], texts: Sequence[str], theme: Theme) -> None:
-    if len(values) > MOST_NAMES:
-        return
-    many = len(values) > PRINTED
-    for place, (value, text) in enumerate(zip(values, texts, strict=True)):
-        axes.annotate(
-            text, (place, value), (0, 3), textcoords="offset points", ha="center", va="bottom", annotation_clip=False,
-            rotation=90 if many else 0, fontsize=6.5 if many else 9, color=theme.muted,
-        )  # fmt: skip
 
 
 def _print_counts(axes: Axes, counts: npt.NDArray[np.int64], strength: npt.NDArray[np.float64], theme: Theme) -> None:
@@ -257,21 +160,10 @@ def _key(strips: list[Axes], theme: Theme) -> None:
     strengths = np.linspace(0, 1, 100)
     kinds = (("right", theme.right, 1.0, (0, 0.5, 1)), ("wrong", theme.wrong, 0.5, (0.01, 0.1, 0.5, 1)))
     for strip, (name, colour, power, shares) in zip(strips, kinds, strict=True):
-        strip.pcolormesh(strengths, [0, 1], _mix(theme, colour, SMALLEST + (1 - SMALLEST) * strengths)[None, :-1])
+        strip.pcolormesh(
+            strengths, [0, 1], drawing.mix(theme, colour, SMALLEST + (1 - SMALLEST) * strengths)[None, :-1]
+        )
         strip.set_yticks([])
         strip.set_xticks([share**power for share in shares], [f"{100 * share:.0f} %" for share in shares])
         strip.tick_params(labelsize=8, labelcolor=theme.muted)
         strip.set_title(f"{name}, share of the row", loc="left", fontsize=9, color=theme.muted, pad=4)
-
-
-def _mix(theme: Theme, colour: str, strength: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    paper, full = np.array(to_rgb(theme.paper)), np.array(to_rgb(colour))
-    mixed: npt.NDArray[np.float64] = paper + (full - paper) * strength[..., None]
-    return mixed
-
-
-def _png(figure: Figure) -> bytes:
-    data = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(data, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
-    return data.getvalue()

@@ -1,18 +1,18 @@
-"""The page of a report: one self-contained HTML file, every text in it escaped."""
+"""The page of a recognition report: one self-contained HTML file, every text in it escaped."""
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from hwr.metrics import Pair
-from hwr.report import Report, figures, reason_names
-from hwr.report.figures import DARK, LIGHT, Theme
+from hwr.report import drawing, figures
+from hwr.report.drawing import DARK, LIGHT, Theme
+from hwr.report.recognition import Report, reason_names
+from hwr.report.templates import Picture, data_uri, environment
 
 PAIRS = 12
 PER_PAIR = 4
@@ -23,16 +23,6 @@ SEED = 0
 
 Glyphs = Callable[[list[str]], Mapping[str, npt.NDArray[np.uint8]]]
 """The glyphs (S, S) uint8, white ink on black, of inputs by id; those that cannot be had are left out."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One figure as PNG files, for a light and a dark page."""
-
-    name: str
-    alt: str
-    light: bytes
-    dark: bytes
 
 
 @dataclass(frozen=True)
@@ -115,7 +105,7 @@ def render(report: Report, facts: Mapping[str, str], drawn: Sequence[Picture], g
     """
     chosen = galleries(report)
     found = glyphs(chosen.ids()) if chosen.ids() else {}
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
         scores=report.scores,
@@ -126,25 +116,7 @@ def render(report: Report, facts: Mapping[str, str], drawn: Sequence[Picture], g
         missing=sum(name not in found for name in chosen.ids()),
         unreadable=_unreadable(report),
         characters=[c for c in report.scores.characters if c.support or c.predicted] if report.scores else [],
-        paper={"light": LIGHT, "dark": DARK},
     )
-
-
-def _data_uri(png: bytes) -> str:
-    """A PNG file as an address that carries the file itself."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hwr.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"percent": _percent, "count": "{:,}".format, "visible": _visible, "data_uri": _data_uri}
-    return environment
 
 
 def _shown(rows: pd.DataFrame) -> list[Shown]:
@@ -159,7 +131,7 @@ def _glyph(image: npt.NDArray[np.uint8]) -> dict[str, str | int]:
     """A glyph to embed, and two sides to show it at: whole multiples of its pixels, so that they stay square."""
     side = len(image)
     small, large = (side * max(1, round(near / side)) for near in (56, 84))
-    return {"uri": _data_uri(figures.glyph(image)), "small": small, "large": large}
+    return {"uri": data_uri(drawing.glyph(image)), "small": small, "large": large}
 
 
 def _unreadable(report: Report) -> list[dict[str, Any]]:
@@ -171,15 +143,3 @@ def _unreadable(report: Report) -> list[dict[str, Any]]:
         examples = list(zip(some["id"], some["reason"].fillna(""), strict=True))
         table.append({"reason": reason, "count": count, "examples": examples})
     return table
-
-
-def _visible(label: str) -> str:
-    return label.replace(" ", "␣")
-
-
-def _percent(share: float, digits: int = 2) -> str:
-    """A share as text; what is not wholly right is never rounded up to 100."""
-    text = f"{100 * share:.{digits}f}"
-    if share < 1 and float(text) == 100:
-        text = f"{100 - 10**-digits:.{digits}f}"
-    return f"{text}\N{NARROW NO-BREAK SPACE}%"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hwr import manifest, schema
 from hwr.errors import InputError, OutputError
-from hwr.report import figures
+from hwr.report import drawing
 from hwr.storage import Folder
 from pipelines import evaluate
 from pipelines.evaluate import Config
@@ -21,7 +21,7 @@ LABELS = "0123456789"
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch):
     """Draw coarsely: what pictures show is proven elsewhere."""
-    monkeypatch.setattr(figures, "DPI", 30)
+    monkeypatch.setattr(drawing, "DPI", 30)
 
 
 def predict(folder: Path, truth: bool = True, rows: int = 160, seed: int = 0) -> list[dict]:

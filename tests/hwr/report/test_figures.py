@@ -8,14 +8,14 @@ from PIL import Image
 
 from hwr.alphabet import NAMED
 from hwr.metrics import Character
-from hwr.report import figures
-from hwr.report.figures import DARK, LIGHT
+from hwr.report import drawing, figures
+from hwr.report.drawing import DARK, LIGHT
 
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch):
     """Draw with fewer pixels, for speed; sizes and colours stay the same."""
-    monkeypatch.setattr(figures, "DPI", 60)
+    monkeypatch.setattr(drawing, "DPI", 60)
 
 
 def opened(png: bytes) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_the_confusion_matrix_stands_on_its_theme_and_touches_no_edge(theme, lab
     counts = np.eye(len(labels), dtype=np.int64) * 7
     counts[0, -1] += 1
     pixels = opened(figures.confusion(counts, list(labels), theme))
-    assert pixels.shape[1] == round(figures.WIDTH * figures.DPI)
+    assert pixels.shape[1] == round(drawing.WIDTH * drawing.DPI)
     border = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3), pixels[:, :3].reshape(-1, 3)])
     assert (border == colour(theme.paper)).all()
 
@@ -66,7 +66,7 @@ def test_a_character_that_never_occurs_does_no_harm():
 @pytest.mark.parametrize("labels", ["0", NAMED["english62"], [chr(0x3B1 + i) for i in range(120)]])
 def test_bars_are_drawn_for_any_number_of_characters(labels):
     characters = [Character(label, 1, 1, index / len(labels), 5, 5) for index, label in enumerate(labels)]
-    assert opened(figures.f1_bars(characters)).shape[1] == round(figures.WIDTH * figures.DPI)
+    assert opened(figures.f1_bars(characters)).shape[1] == round(drawing.WIDTH * drawing.DPI)
     assert opened(figures.predicted_bars(list(labels), list(range(len(labels))), DARK)).size
 
 
@@ -82,26 +82,13 @@ def test_confidence_has_one_panel_a_group(groups):
     bins = np.arange(20)
     alone = opened(figures.confidence({groups[0]: bins}))
     whole = opened(figures.confidence(dict.fromkeys(groups, bins)))
-    assert whole.shape[0] - alone.shape[0] == round((len(groups) - 1) * 1.7 * figures.DPI)
+    assert whole.shape[0] - alone.shape[0] == round((len(groups) - 1) * 1.7 * drawing.DPI)
     assert (near(whole, LIGHT.wrong) > 0) == ("wrong" in groups)
 
 
 def test_the_same_figure_is_the_same_file():
     counts = np.array([[3, 1], [0, 4]])
     assert figures.confusion(counts, "AB") == figures.confusion(counts, "AB")
-
-
-def test_a_glyph_keeps_its_pixels():
-    image = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(figures.glyph(image)))), image)
-
-
-@pytest.mark.parametrize(
-    ("label", "shown"),
-    [("A", "A"), (" ", "␣"), ("漢", "U+6F22"), ("\n", "U+000A"), ("$x$", "$x$"), ("upper_case_of_a", "upper_case_…")],
-)
-def test_labels_are_made_printable(label, shown):
-    assert figures.printable(label) == shown
 
 
 @pytest.mark.parametrize("label", ["$x$", "$\\frac$", "_a", "漢字", "\x00", "<b>"])

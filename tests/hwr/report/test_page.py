@@ -2,53 +2,25 @@
 
 import base64
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from hwr import schema
-from hwr.report import Report, figures, page
+from hwr.report import drawing, page
+from hwr.report.recognition import Report
+from hwr.report.templates import Picture, percent
+from tests.hwr.report.reader import Reader
 
 EVIL = "<script>alert(1)</script>"
 FACTS = {"Predictions": "/data/labels", "Model": EVIL, "Date": "2030-01-02 03:04 UTC"}
-VOID = {"meta", "img", "source", "wbr", "br"}
 
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch):
     """Draw coarsely: what pictures show is proven elsewhere."""
-    monkeypatch.setattr(figures, "DPI", 30)
-
-
-class Reader(HTMLParser):
-    """Text and tags of a page; fails on tags that do not nest."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-        if tag in ("dt", "dd", "th", "td"):
-            self.text += " "
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
+    monkeypatch.setattr(drawing, "DPI", 30)
 
 
 def row(name: str, prediction: str | None, label: str | None, status: str = "ok", *, sure: float = 0.9, reason=None):
@@ -68,7 +40,7 @@ def glyphs(ids: list[str]) -> dict[str, np.ndarray]:
 def render(made: Report, glyphs=glyphs) -> str:
     """The page with empty pictures: drawing takes most of the time and few tests look at them."""
     names = ["confusion", "f1", "confidence", "predicted"] if made.scores else ["confidence", "predicted"]
-    return page.render(made, FACTS, [page.Picture(name, name, b"", b"") for name in names], glyphs)
+    return page.render(made, FACTS, [Picture(name, name, b"", b"") for name in names], glyphs)
 
 
 ROWS = [
@@ -225,5 +197,5 @@ def test_near_perfect_is_not_rounded_up_to_perfect():
     rows = [*(row(str(index), "A", "A") for index in range(29_999)), row("x", "A", "B")]
     text = Reader(render(report(rows))).text
     assert "99.99" in text
-    assert page._percent(1.0) == "100.00\u202f%"
-    assert page._percent(0.99999) == "99.99\u202f%"
+    assert percent(1.0) == "100.00\u202f%"
+    assert percent(0.99999) == "99.99\u202f%"
