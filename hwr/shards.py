@@ -3,6 +3,7 @@
 import base64
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,17 +40,40 @@ def read(out: Folder, part: str) -> pd.DataFrame:
     """What a shard's samples are, without their images.
 
     Returns:
-        One row a sample, with ``id``, ``label``, ``split``, ``digest`` and ``part``.
+        One row a sample, with ``id``, ``label``, ``split``, ``digest``, ``part`` and ``row``, its place in the shard.
     """
     table = out.read_table(f"samples/{part}.parquet", ["id", "label", "split"])
     digests = np.frombuffer(base64.b64decode(table.schema.metadata[_DIGESTS]), "<u8")
-    return table.to_pandas().assign(digest=digests, part=part)
+    return table.to_pandas().assign(digest=digests, part=part, row=np.arange(len(table)))
 
 
 def read_rejects(out: Folder, part: str) -> pa.Table:
     """A part's rejects, as `hwr.schema.REJECTS`."""
     name = f"{part}.parquet"
     return (out / "rejects").read_table(name) if (out / "rejects").has(name) else REJECTS.empty_table()
+
+
+def draw(out: Folder, samples: pd.DataFrame, per_class: int) -> dict[str | None, npt.NDArray[np.uint8]]:
+    """Random glyphs of each class, from as few shards as have enough of them; the same ones every time.
+
+    Args:
+        out: The samples folder.
+        samples: What `read` says of all its shards, or of the classes that matter.
+        per_class: How many glyphs of a class, at most.
+
+    Returns:
+        Label to glyphs (n, S, S) uint8; None for those without a label.
+    """
+    random = np.random.default_rng(0)
+    rank = {part: place for place, part in enumerate(random.permutation(sorted(samples["part"].unique())))}
+    drawn = samples.assign(rank=samples["part"].map(rank), chance=random.random(len(samples)))
+    drawn = drawn.sort_values(["rank", "chance"]).groupby("label", dropna=False).head(per_class)
+    found: dict[str | None, list[npt.NDArray[np.uint8]]] = {}
+    for part, rows in drawn.groupby("part"):
+        images = images_from_arrow(out.read_table(f"samples/{part}.parquet", ["image"])["image"])
+        for label, row in zip(rows["label"], rows["row"], strict=True):
+            found.setdefault(label if isinstance(label, str) else None, []).append(images[row])
+    return {label: np.stack(images) for label, images in found.items()}
 
 
 def drop(out: Folder, part: str, leaks: pd.DataFrame) -> None:

@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 import tyro
 
 from hwr import duplicates, manifest, parts, schema, shards, splits
+from hwr.alphabet import Alphabet
 from hwr.errors import HwrError, InputError
+from hwr.report import overview
 from hwr.schema import SPLITS
 from hwr.sources import Format, Raw, Source, fingerprint, open_source, read_glyphs
 from hwr.splits import SplitConfig
@@ -20,6 +22,7 @@ from pipelines import cli, console
 from pipelines._ray import run_parts, session
 
 LEAKS = "leaks.parquet"
+OVERVIEW = "overview.html"
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,13 @@ def run(config: Config) -> None:
         if left:
             job = {"source": source, "out": out, "size": config.size}
             run_parts(left, IngestPart, job, what="inputs", workers=ready().workers(config.workers))
-    facts = _facts(out, [part["part"][0].as_py() for part in todo], config, inputs)
+    facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs)
     _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)
-    console.milestone(f"{config.out}: {_sentence(facts)}")
+    console.milestone(f"{config.out}: {_sentence(facts)}; see {OVERVIEW}")
+    leaks = sum(facts["counts"]["duplicates"]["leaks"].values())
+    if leaks and not config.drop_leaks:
+        console.milestone(f"{leaks:,} glyphs are in two splits, bit for bit ({LEAKS}): --drop-leaks leaves them out")
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -137,53 +143,85 @@ class IngestPart:
         return pa.table({"rows": [len(part)]})
 
 
-def _leaks(out: Folder, samples: pd.DataFrame, drop: bool) -> pd.DataFrame:
-    """Find glyphs that are in two splits, write them down, and drop them if that is asked for.
-
-    What is written down first is what a later run drops if this one is killed in between.
-    """
-    if out.has(LEAKS):
-        found = out.read_table(LEAKS).to_pandas()
-    else:
-        found = duplicates.leaks(samples)[["id", "split", "part", "twin", "twin_split"]]
-        if len(found):
-            out.write_table(LEAKS, pa.Table.from_pandas(found, preserve_index=False))
-    for part, leaking in found.groupby("part") if drop else ():
-        shards.drop(out, part, leaking)
-    return found
-
-
-def _facts(out: Folder, names: list[str], config: Config, inputs: str) -> dict[str, Any]:
-    """What the folder holds, counted from the shards themselves."""
-    samples = pd.concat([shards.read(out, name) for name in names])
-    leaks = _leaks(out, samples, config.drop_leaks)
+def _finish(out: Folder, names: list[str], config: Config, inputs: str) -> dict[str, Any]:
+    """What the folder holds, counted from the shards themselves, and its overview."""
+    samples = pd.concat([shards.read(out, name) for name in names], ignore_index=True)
+    leaks = _leaks(out, samples)
     if config.drop_leaks and len(leaks):
-        samples = samples[~samples["id"].isin(leaks["id"])]
+        for name, leaking in leaks.groupby("part"):
+            shards.drop(out, name, leaking)
+        samples = pd.concat([shards.read(out, name) for name in names], ignore_index=True)
     rejects = pa.concat_tables([shards.read_rejects(out, name) for name in names])
-    reasons = Counter(rejects["reason"].to_pylist())
     files = [
         {"name": f"samples/{name}.parquet", "rows": int(rows), "bytes": out.bytes(f"samples/{name}.parquet")}
         for name, rows in samples["part"].value_counts().reindex(names, fill_value=0).items()
     ]
+    counts = _counts(samples, rejects, leaks)
+    _write_overview(out, config, counts, samples, rejects)
     return {
         "fingerprint": manifest.fingerprint(inputs.encode(), str(files).encode()),
         "size": config.size,
         "files": files,
         "rejects": [f"rejects/{name}" for name in (out / "rejects").names()],
-        "counts": {
-            "inputs": len(samples) + reasons.total(),
-            "samples": len(samples),
-            "rejects": reasons.total(),
-            "splits": {name: int((samples["split"] == name).sum()) for name in SPLITS},
-            "labels": {label: int(count) for label, count in samples["label"].value_counts().sort_index().items()},
-            "reasons": dict(sorted(reasons.items())),
-            "duplicates": {
-                "train": duplicates.repeated(samples),
-                "leaks": {f"{a}-{b}": int(n) for (a, b), n in leaks.groupby(["split", "twin_split"]).size().items()},
-                "dropped": reasons["leak"],
-            },
+        "counts": counts,
+    }
+
+
+def _leaks(out: Folder, samples: pd.DataFrame) -> pd.DataFrame:
+    """Find glyphs that are in two splits, and write them down; what was written before is not looked for again.
+
+    So a job that was killed while it dropped them still knows them all.
+    """
+    if out.has(LEAKS):
+        return out.read_table(LEAKS).to_pandas()
+    found = duplicates.leaks(samples)[["id", "split", "part", "twin", "twin_split"]]
+    if len(found):
+        out.write_table(LEAKS, pa.Table.from_pandas(found, preserve_index=False))
+    return found
+
+
+def _counts(samples: pd.DataFrame, rejects: pa.Table, leaks: pd.DataFrame) -> dict[str, Any]:
+    reasons = Counter(rejects["reason"].to_pylist())
+    pairs = Counter(zip(leaks["split"], leaks["twin_split"], strict=True))
+    return {
+        "inputs": len(samples) + reasons.total(),
+        "samples": len(samples),
+        "rejects": reasons.total(),
+        "splits": {name: int((samples["split"] == name).sum()) for name in SPLITS},
+        "labels": {label: int(count) for label, count in samples["label"].value_counts().sort_index().items()},
+        "reasons": dict(sorted(reasons.items())),
+        "duplicates": {
+            "train": duplicates.repeated(samples),
+            "leaks": {f"{split}-{twin}": count for (split, twin), count in sorted(pairs.items())},
+            "dropped": reasons["leak"],
         },
     }
+
+
+def _write_overview(
+    out: Folder, config: Config, counts: dict[str, Any], samples: pd.DataFrame, rejects: pa.Table
+) -> None:
+    order: list[str | None] = [*Alphabet.of(counts["labels"]).labels] if counts["labels"] else []
+    if samples["label"].isna().any():
+        order.append(None)
+    sizes = samples.groupby([samples["label"].fillna(""), "split"]).size()
+    classes = {label: {split: int(sizes.get((label or "", split), 0)) for split in SPLITS} for label in order}
+    shown = samples[samples["label"].isin(overview.on_sheet(order))]
+    examples: dict[str, list[tuple[str, str | None]]] = {}
+    for reject in rejects.to_pylist():
+        first = examples.setdefault(reject["reason"], [])
+        if len(first) < overview.EXAMPLES:
+            first.append((reject["key"], reject["detail"]))
+    facts = {
+        "Source": Folder.open(config.source).location,
+        "Format": config.format,
+        "Glyphs": f"{config.size} x {config.size} pixels",
+    }
+    page = overview.Overview(facts, counts, classes, examples, shards.draw(out, shown, overview.PER_CLASS))
+    drawn = overview.pictures(page)
+    for picture in drawn:
+        out.write_bytes(f"{picture.name}.png", picture.light)
+    out.write_bytes(OVERVIEW, overview.render(page, drawn).encode())
 
 
 def _refuse_rejects(counts: dict[str, Any], config: Config) -> None:
@@ -192,7 +230,7 @@ def _refuse_rejects(counts: dict[str, Any], config: Config) -> None:
         reasons = ", ".join(f"{count:,} {name}" for name, count in counts["reasons"].items() if name != "leak")
         raise HwrError(
             f"{lost:,} of {counts['inputs']:,} inputs were rejected ({reasons}), more than --max-reject-share "
-            f"{config.max_reject_share:g}: see {config.out}/overview.html, mend the source, or allow a larger share"
+            f"{config.max_reject_share:g}: see {config.out}/{OVERVIEW}, mend the source, or allow a larger share"
         )
 
 

@@ -33,6 +33,7 @@ REASONS = {
     "bad-name": "Its name is no valid text, so it could not be written down.",
     "unopenable": "It could not be opened: often a matter of permissions.",
     "missing": "It is listed, but no such file is there.",
+    "named-twice": "An earlier line of the table names the same file; it counts once.",
     "unknown-label": "Its label is not in the alphabet that was asked for.",
     "wrong-length": "The row has more or fewer values than a picture has pixels.",
     "out-of-range": "A pixel lies outside 0 to 255.",
