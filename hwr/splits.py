@@ -47,18 +47,13 @@ def assign(
         keys: Stable identities of the samples, (N,).
         labels: Their labels, (N,); unlabelled samples form a group of their own.
         official: ``train``, ``val``, ``test`` or None for each, (N,).
-        writers: Who wrote each, (N,), or None.
+        writers: Who wrote each, (N,), or None; a sample without a writer is held out by itself.
         config: The shares, and what is held out.
 
     Returns:
         Split names, (N,) object.
-
-    Raises:
-        InputError: It should go by writer, but no sample has one.
     """
     split = np.array([name or "train" for name in official], dtype=object)
-    if config.split_by == "writer" and not any(writers):
-        raise InputError("--split-by writer needs samples with writers: give --writer-pattern, or a writer column")
     shares = {} if any(official) else {"test": config.test_share}
     if "val" not in official:
         shares["val"] = config.val_share

@@ -73,9 +73,11 @@ def run(config: Config) -> None:
         raise InputError(f"--max-reject-share must be from 0 to 1, not {config.max_reject_share}")
     raw = Raw(**{name: getattr(config, name) for name in Raw.__dataclass_fields__})
     source, out = open_source(config.format, raw), Folder.open(config.out)
-    if out.path.startswith(f"{raw.folder.path}/") and config.format in ("image-folder", "parquet"):
+    if out.path.startswith(f"{Folder.open(config.source).path}/") and config.format in ("image-folder", "parquet"):
         raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
     index = source.index()
+    if config.split.split_by == "writer" and index["writer"].null_count == len(index):
+        raise InputError("--split-by writer needs inputs with writers: give --writer-pattern, or a writer column")
     inputs = fingerprint(index)
     settings = _settings(config)
     if manifest.claim(out, "samples", settings, {settings["source"]: inputs}) is manifest.Claim.COMPLETE:

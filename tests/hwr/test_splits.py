@@ -84,8 +84,3 @@ def test_writers_are_held_out_by_about_their_share():
     found = Counter(split([str(n) for n in range(3410)], ["a"] * 3410, None, writers, SplitConfig(split_by="writer")))
     assert 0.08 < found["test"] / 3410 <= 0.1
     assert 0.07 < found["val"] / 3410 <= 0.1
-
-
-def test_going_by_writer_needs_writers():
-    with pytest.raises(InputError, match="--split-by writer needs samples with writers: give --writer-pattern"):
-        split(["a"], ["x"], config=SplitConfig(split_by="writer"))
