@@ -18,7 +18,7 @@ Grey = npt.NDArray[np.uint8]
 Ink = npt.NDArray[np.float32]
 
 _STROKE = 2.2 / 20  # thinnest stroke, as a share of the ink's longer side; see _thicken
-_CHUNK = 2048  # glyphs measured at a time, so that their floats stay in the cache
+_CHUNK = 512  # glyphs measured at a time, so that their floats stay in the cache
 
 
 def is_canonical(images: Grey) -> npt.NDArray[np.bool_]:

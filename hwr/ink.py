@@ -15,6 +15,7 @@ Counts = npt.NDArray[np.float64]
 
 _WORK = 640  # longest side at which strokes are looked for; a 5 px pen line of a 1200 px scan still has 2.7 px
 _TWO_TONES = 0.78  # share of the variance that lies between ink and paper, from which on a picture is ink on even paper
+_TONES = np.arange(256.0)
 _RIDGE = 1e-3  # keeps fits of tiny pictures solvable
 
 
@@ -110,12 +111,11 @@ def _otsu(counts: Counts) -> tuple[int, float]:
 
     That share is 0.64 for Gaussian noise, 0.75 for an even ramp, and nears 1 for two tones.
     """
-    tones = np.arange(len(counts))
-    below, total = counts.cumsum(), counts.sum()
-    mean = (counts @ tones) / total
-    between = (mean * below - (counts * tones).cumsum()) ** 2 / np.maximum(below * (total - below), 1e-9)
+    below, sums = counts.cumsum(), (counts * _TONES).cumsum()
+    total, mean = below[-1], sums[-1] / below[-1]
+    between = (mean * below - sums) ** 2 / np.maximum(below * (total - below), 1e-9)
     split = int(between.argmax())
-    return split, float(between[split] * total / max(counts @ (tones - mean) ** 2, 1e-9))
+    return split, float(between[split] * total / max(counts @ (_TONES - mean) ** 2, 1e-9))
 
 
 def _surface(small: Grey, shape: tuple[int, int]) -> Ink:
@@ -179,9 +179,11 @@ def _upper(values: Ink) -> Mask:
 
 
 def _within(page: Grey, tones: Mask) -> Grey:
-    """Where the page has one of the tones, which are the darkest or the lightest: 255 there and 0 elsewhere."""
+    """Where the page has one of the tones, which are the darkest or the lightest: 1 there and 0 elsewhere."""
     chosen = np.flatnonzero(tones)
-    return np.asarray(cv2.inRange(page, int(chosen[0]), int(chosen[-1])), np.uint8)
+    if tones[-1]:
+        return np.asarray(cv2.threshold(page, float(chosen[0]) - 1, 1, cv2.THRESH_BINARY)[1], np.uint8)
+    return np.asarray(cv2.threshold(page, float(chosen[-1]), 1, cv2.THRESH_BINARY_INV)[1], np.uint8)
 
 
 def _cut(page: Grey, mask: Grey, *others: Grey) -> list[Grey]:
