@@ -170,18 +170,21 @@ def _place(ink: Ink, size: int) -> Grey:
     where the ink would come within a pixel of the border.
     """
     unit = max(ink.shape) / round(size * 20 / 28)  # pixels of ink to one of the glyph
-    down = _averages(ink.sum(axis=1), size, unit)
-    across = _averages(ink.sum(axis=0), size, unit)
-    glyph = down @ ink @ across.T
+    glyph = _averages(_averages(ink, size, unit).T, size, unit).T
     glyph[[0, -1]] = 0
     glyph[:, [0, -1]] = 0
-    return np.asarray(np.rint(glyph * (255 / glyph.max())), np.uint8)
+    return np.asarray(np.rint(np.maximum(glyph, 0) * (255 / glyph.max())), np.uint8)
 
 
-def _averages(profile: Ink, size: int, unit: float) -> Ink:
-    """Share of each pixel of ink in each of the glyph's along one axis (S, n), placed by the ink's profile (n,)."""
-    side = len(profile)
+def _averages(ink: Ink, size: int, unit: float) -> Ink:
+    """Sum ink (h, w) into the glyph's rows (S, w), each `unit` pixels high and placed by the ink's centre of mass.
+
+    Running sums, not a matrix product: the threads that one may start cost more than they save.
+    """
+    side, profile = len(ink), ink.sum(axis=1)
     heavy = float(profile @ (np.arange(side) + 0.5)) / float(profile.sum())
     start = min(max(heavy - (size + 1) / 2 * unit, side + unit - size * unit), -unit)
-    first, pixel = start + unit * np.arange(size)[:, None], np.arange(side)
-    return np.asarray(np.maximum(np.minimum(first + unit, pixel + 1) - np.maximum(first, pixel), 0), np.float32)
+    bounds = np.clip(start + unit * np.arange(size + 1), 0, side)
+    whole = np.minimum(bounds.astype(np.intp), side - 1)
+    sums = ink.cumsum(axis=0)[whole] - (1 - (bounds - whole))[:, None] * ink[whole]
+    return np.asarray(np.diff(sums, axis=0), np.float32)
