@@ -14,7 +14,7 @@ Mask = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.float64]
 
 _WORK = 640  # longest side at which strokes are looked for; a 5 px pen line of a 1200 px scan still has 2.7 px
-_TWO_TONES = 0.82  # share of the variance that lies between ink and paper, from which on a picture is ink on even paper
+_TWO_TONES = 0.80  # share of the variance that lies between ink and paper, from which on a picture is ink on even paper
 _TONES = np.arange(256.0)
 _RIDGE = 1e-3  # keeps fits of tiny pictures solvable
 
