@@ -18,7 +18,7 @@ FORMAT = 1
 
 # What `hwr.glyph.canonical` does; a change there that alters glyphs must change this, so that no model is fed glyphs
 # of another kind than it learned from.
-PREPROCESSING = "canonical glyph, version 1"
+PREPROCESSING = "canonical glyph, version 2"
 
 
 @dataclass(frozen=True)

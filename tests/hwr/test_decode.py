@@ -3,6 +3,7 @@
 import contextlib
 import struct
 import zlib
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -43,6 +44,63 @@ def test_quick_way_equals_careful_way(side):
         image = cv2.resize(digit, (side, side))
         np.testing.assert_array_equal(decode(encode(image)), image)
         np.testing.assert_array_equal(decode(encode(image, dpi=(300, 300))), image)  # one more chunk: PIL reads it
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(stream, colour, *, after=b"", pieces=1, shape=(20, 30)):
+    """A PNG whose every checksum holds, whatever its stream of pixels."""
+    header = struct.pack(">IIBBBBB", shape[1], shape[0], 8, colour, 0, 0, 0)
+    cuts = [len(stream) * piece // pieces for piece in range(pieces + 1)]
+    pixels = b"".join(chunk(b"IDAT", stream[one:two]) for one, two in pairwise(cuts))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + after + pixels + chunk(b"IEND", b"")
+
+
+CAREFUL = chunk(b"prVt", b"")  # means nothing, but is no plain chunk, so that PIL reads the file
+PLAIN = chunk(b"pHYs", bytes(9)) + chunk(b"tIME", bytes(7)) + chunk(b"tEXt", b"Software\0x")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0, 2]),
+    st.sampled_from(["sound", "short", "long", "cut", "flipped", "no filter"]),
+    st.integers(1, 4),
+)
+def test_quick_and_careful_way_agree_on_any_pixels(seed, colour, damage, pieces):
+    """To 1 grey level in colour, exactly in grey, and on what is broken in a file whose checksums all hold."""
+    rng = np.random.default_rng(seed)
+    rows = np.pad(rng.integers(0, 256, (20, 30 * (1 + colour)), np.uint8), ((0, 0), (1, 0)))
+    rows[:, 0] = 9 if damage == "no filter" else rng.integers(0, 5, 20)
+    raw = rows.tobytes()
+    stream = zlib.compress({"short": raw[: len(raw) // 2], "long": raw + b"more"}.get(damage, raw))
+    if damage == "cut":
+        stream = stream[: rng.integers(0, len(stream) - 50)]
+    if damage == "flipped":
+        at = int(rng.integers(0, len(stream)))
+        stream = stream[:at] + bytes([stream[at] ^ int(rng.integers(1, 256))]) + stream[at + 1 :]
+    quick, why = attempt(decode, png(stream, colour, after=PLAIN, pieces=pieces))
+    careful, why_not = attempt(decode, png(stream, colour, after=CAREFUL, pieces=pieces))
+    assert why == why_not
+    if damage in ("sound", "long"):
+        assert why is None
+    if why is None:
+        assert np.abs(quick.astype(int) - careful).max() <= (1 if colour else 0)
+
+
+def test_chunks_that_change_the_picture_are_heeded():
+    """A gamma, a key to transparency and EXIF in a text: what the careful way makes of them is what comes out."""
+    raw = zlib.compress(np.pad(np.full((20, 90), 100, np.uint8), ((0, 0), (1, 0))).tobytes())
+    gamma, key = chunk(b"gAMA", struct.pack(">I", 100_000)), chunk(b"tRNS", struct.pack(">HHH", 100, 100, 100))
+    np.testing.assert_array_equal(decode(png(raw, 2, after=gamma)), 100)
+    np.testing.assert_array_equal(decode(png(raw, 2, after=key)), 255)
+    assert reason(decode, png(raw, 2, after=chunk(b"pHYs", bytes(3)))) == "corrupt"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    text = b"Raw profile type exif\0\nexif\n" + f"{len(exif.tobytes()):8d}\n{exif.tobytes().hex()}\n".encode()
+    assert decode(png(raw, 2, after=chunk(b"tEXt", text))).shape == (30, 20)
 
 
 @pytest.mark.parametrize(("ink", "fill"), [(0, 0), (0, 255), (255, 255), (255, 0), (180, 180)])
