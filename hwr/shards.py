@@ -8,12 +8,54 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hwr import duplicates
-from hwr.schema import REJECTS, SPLITS, images_from_arrow
+from hwr import duplicates, schema
+from hwr.schema import REJECTS, SPLITS, images_from_arrow, images_to_arrow
+from hwr.sources import Source, read_glyphs
 from hwr.storage import Folder
 
 # A shard's footer carries a content hash of each glyph: to find copies, nobody has to read all images again.
 _DIGESTS = b"hwr.digests"
+
+
+class MakeShard:
+    """Reads the inputs of one part and writes its shard; runs on a worker."""
+
+    def __init__(self, source: Source, out: Folder, size: int) -> None:
+        """Keep what all parts have in common.
+
+        Args:
+            source: What the parts are part of.
+            out: The samples folder.
+            size: Side of the glyphs, in pixels.
+        """
+        self.source, self.out, self.size = source, out, size
+
+    def __call__(self, part: pa.Table) -> pa.Table:
+        """Write ``samples/PART.parquet`` and, before it, ``rejects/PART.parquet`` if there are any.
+
+        Args:
+            part: Rows of the source's index, with their ``split`` and, in column ``part``, the name of the part.
+
+        Returns:
+            One row with ``rows``, how many inputs are done.
+        """
+        glyphs, rejects = read_glyphs(self.source, part, self.size)
+        good = pa.array([reject is None for reject in rejects], pa.bool_())
+        kept, left = part.filter(good), part.filter(pc.invert(good))
+        found = [reject for reject in rejects if reject is not None]
+        samples = {
+            "id": kept["key"], "image": images_to_arrow(glyphs[good.to_numpy(zero_copy_only=False)]),
+            "label": kept["label"], "split": kept["split"], "source": pa.repeat(self.source.name, len(kept)),
+            "writer": kept["writer"],
+        }  # fmt: skip
+        rejected = {
+            "source": pa.repeat(self.source.name, len(left)), "key": left["key"],
+            "reason": pa.array([reject.reason for reject in found], pa.string()),
+            "detail": pa.array([reject.detail or None for reject in found], pa.string()),
+        }  # fmt: skip
+        made = pa.table(samples, schema=schema.samples(self.size)), pa.table(rejected, schema=REJECTS)
+        write(self.out, part["part"][0].as_py(), *made)
+        return pa.table({"rows": [len(part)]})
 
 
 def write(out: Folder, part: str, samples: pa.Table, rejects: pa.Table) -> None:

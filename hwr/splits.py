@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from hwr.errors import InputError
 
@@ -69,14 +70,14 @@ def assign(
 
 def _hold_out_samples(split: Names, keys: Sequence[str], labels: Sequence[str | None], name: str, share: float) -> None:
     """Move `share` of each label's training samples to split `name`, in place; one sample always stays behind."""
-    members: dict[str | None, list[int]] = {}
-    for index in np.flatnonzero(split == "train").tolist():
-        members.setdefault(labels[index], []).append(index)
-    for indices in members.values():
-        count = min(round(len(indices) * share), len(indices) - 1)
-        if count > 0:
-            ranked = sorted(indices, key=lambda index: (_hash(name, keys[index]), keys[index]))
-            split[ranked[:count]] = name
+    free = np.flatnonzero(split == "train")
+    kinds, _ = pd.factorize(np.array(labels, object)[free], use_na_sentinel=False)
+    chances = np.array([_hash(name, keys[index]) for index in free.tolist()], np.uint64)
+    order = np.lexsort((chances, kinds))
+    counts = np.bincount(kinds)
+    rank = np.arange(len(free)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held_out = np.minimum(np.rint(counts * share).astype(int), counts - 1)
+    split[free[order[rank < np.repeat(held_out, counts)]]] = name
 
 
 def _hold_out_writers(split: Names, writers: Sequence[str], name: str, share: float) -> None:
@@ -96,5 +97,6 @@ def _hold_out_writers(split: Names, writers: Sequence[str], name: str, share: fl
             taken += len(members[writer])
 
 
-def _hash(name: str, key: str) -> bytes:
-    return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, person=name.encode()).digest()
+def _hash(name: str, key: str) -> int:
+    digest = hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, person=name.encode()).digest()
+    return int.from_bytes(digest)

@@ -7,15 +7,14 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import tyro
 
-from hwr import duplicates, manifest, parts, schema, shards, splits
+from hwr import duplicates, manifest, parts, shards, splits
 from hwr.alphabet import Alphabet
 from hwr.errors import HwrError, InputError
 from hwr.report import overview
 from hwr.schema import SPLITS
-from hwr.sources import Format, Raw, Source, fingerprint, open_source, read_glyphs
+from hwr.sources import Format, Raw, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import cli, console
@@ -89,7 +88,7 @@ def run(config: Config) -> None:
         console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
         if left:
             job = {"source": source, "out": out, "size": config.size}
-            run_parts(left, IngestPart, job, what="inputs", workers=ready().workers(config.workers))
+            run_parts(left, shards.MakeShard, job, what="inputs", workers=ready().workers(config.workers))
     facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs)
     _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)
@@ -111,38 +110,6 @@ def _with_splits(index: pa.Table, config: SplitConfig) -> pa.Table:
     keys, labels, official, writers = (index[name].to_pylist() for name in ("key", "label", "split", "writer"))
     split = pa.array(splits.assign(keys, labels, official, writers, config), pa.string())
     return index.set_column(index.schema.get_field_index("split"), "split", split)
-
-
-class IngestPart:
-    """Reads the inputs of one part and writes its shard; runs on a worker."""
-
-    def __init__(self, source: Source, out: Folder, size: int) -> None:
-        self.source, self.out, self.size = source, out, size
-
-    def __call__(self, part: pa.Table) -> pa.Table:
-        """Write ``samples/PART.parquet``, after ``rejects/PART.parquet`` if there are any: the shard means done."""
-        name = part["part"][0].as_py()
-        glyphs, rejects = read_glyphs(self.source, part, self.size)
-        good = pa.array([reject is None for reject in rejects], pa.bool_())
-        kept, left = part.filter(good), part.filter(pc.invert(good))
-        found = [reject for reject in rejects if reject is not None]
-        samples = {
-            "id": kept["key"], "image": schema.images_to_arrow(glyphs[good.to_numpy(zero_copy_only=False)]),
-            "label": kept["label"], "split": kept["split"], "source": pa.repeat(self.source.name, len(kept)),
-            "writer": kept["writer"],
-        }  # fmt: skip
-        rejected = {
-            "source": pa.repeat(self.source.name, len(left)), "key": left["key"],
-            "reason": pa.array([reject.reason for reject in found], pa.string()),
-            "detail": pa.array([reject.detail or None for reject in found], pa.string()),
-        }  # fmt: skip
-        shards.write(
-            self.out,
-            name,
-            pa.table(samples, schema=schema.samples(self.size)),
-            pa.table(rejected, schema=schema.REJECTS),
-        )
-        return pa.table({"rows": [len(part)]})
 
 
 def _finish(out: Folder, names: list[str], config: Config, inputs: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class ImageCsv:
             InputError: The CSV is damaged, has no such columns, or names nothing.
         """
         paths, labels = self.lines()
-        found, label = self._look(paths), labelled(np.array(labels), by_name(self.labels))
+        found, label = self._look(paths), labelled(np.array(labels, object), by_name(self.labels))
         inside = f"{self.images.name}!/" if isinstance(self.images, Archive) else ""
         return index_of(
             len(paths),

@@ -54,7 +54,9 @@ class ImageFolder:
         tops = {path.split("/")[0].lower() for path, _ in files}
         in_splits = tops <= SPLIT_WORDS.keys() and any("/" in path for path, _ in files)
         places = [[] if odd else key.split("/")[in_splits:-1] for key, odd in zip(keys, bad, strict=True)]
-        found = labelled(np.array([place[0] if place else "" for place in places]), by_name(self.labels, "folder"))
+        found = labelled(
+            np.array([place[0] if place else "" for place in places], object), by_name(self.labels, "folder")
+        )
         reasons, details = (pa.array(marks, pa.string()) for marks in zip(*problems, strict=True))
         return index_of(
             len(files),

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unicodedata import normalize
 
-import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 Find = Callable[[Any], tuple[str | None, str | None]]
@@ -16,10 +16,10 @@ def labelled(values: npt.NDArray[Any], find: Find) -> dict[str, pa.Array]:
     """The columns ``label``, ``reason`` and ``detail`` of an index.
 
     Args:
-        values: One raw label an input, (N,), of a kind that can be sorted.
+        values: One raw label an input, (N,).
         find: Called once for each label that occurs.
     """
-    distinct, places = np.unique(values, return_inverse=True)
+    places, distinct = pd.factorize(values)
     found = [find(value) for value in distinct.tolist()] or [(None, None)]
     labels, details = (pa.array(column, pa.string()).take(pa.array(places)) for column in zip(*found, strict=True))
     reasons = pa.array(["unknown-label" if detail else None for _, detail in found], pa.string())

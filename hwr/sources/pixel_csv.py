@@ -89,7 +89,12 @@ class PixelCsv:
         shared = {"split": official_split(name), "file": name, "stamp": self.folder.stamp(name)}
         keys = numbered(name, len(starts) + 1)
         index = index_of(
-            len(starts), key=keys[:-1], row=starts, size=sizes, **shared, **labelled(np.array(fields), self._find)
+            len(starts),
+            key=keys[:-1],
+            row=starts,
+            size=sizes,
+            **shared,
+            **labelled(np.array(fields, object), self._find),
         )
         if content.damage is None:
             return index
