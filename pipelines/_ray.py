@@ -32,6 +32,9 @@ from pipelines import console
 # the job would hang without a word.
 SPARE_CPUS = 2
 
+# Most mistakes of a user show within this time; until then nobody has to wait for Ray to start and stop.
+MISTAKES_S = 0.3
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -92,15 +95,27 @@ def session() -> Iterator[Callable[[], Cluster]]:
     if threading.current_thread() is threading.main_thread():
         # A stop should end like Ctrl-C, with one line.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    starting = _BESIDE.submit(_start)
+    needed, over = threading.Event(), threading.Event()
+    starting = _BESIDE.submit(_start, needed, over)
+
+    def ready() -> Cluster:
+        needed.set()
+        starting.result()
+        return _cluster()
+
     try:
-        yield lambda: starting.result() or _cluster()
+        yield ready
     finally:
+        over.set()
+        needed.set()
         wait([starting])  # until then, what is said on standard error would be lost
         _BESIDE.submit(ray.shutdown)
 
 
-def _start() -> None:
+def _start(needed: threading.Event, over: threading.Event) -> None:
+    needed.wait(MISTAKES_S)
+    if over.is_set():
+        return
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _answers(address)

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -74,15 +75,15 @@ def run(config: Config) -> None:
     source, out = open_source(config.format, raw), Folder.open(config.out)
     if out.path.startswith(f"{Folder.open(config.source).path}/") and config.format in ("image-folder", "parquet"):
         raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
-    index = source.index()
-    if config.split.split_by == "writer" and index["writer"].null_count == len(index):
-        raise InputError("--split-by writer needs inputs with writers: give --writer-pattern, or a writer column")
-    inputs = fingerprint(index)
-    settings = _settings(config)
-    if manifest.claim(out, "samples", settings, {settings["source"]: inputs}) is manifest.Claim.COMPLETE:
-        console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
-        return
-    with session() as ready:  # it starts while the parts are cut
+    with nullcontext() if out.has(manifest.MANIFEST) else session() as ready:  # it starts while the source is indexed
+        index = source.index()
+        if config.split.split_by == "writer" and index["writer"].null_count == len(index):
+            raise InputError("--split-by writer needs inputs with writers: give --writer-pattern, or a writer column")
+        inputs, settings = fingerprint(index), _settings(config)
+        claim = manifest.claim(out, "samples", settings, {settings["source"]: inputs})
+        if claim is manifest.Claim.COMPLETE or ready is None:
+            console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
+            return
         todo = parts.cut(_with_splits(index, config.split), "part")
         left = parts.missing(todo, out / "samples")
         console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
@@ -151,7 +152,7 @@ def _leaks(out: Folder, samples: pd.DataFrame) -> pd.DataFrame:
 
 def _counts(samples: pd.DataFrame, rejects: pa.Table, leaks: pd.DataFrame) -> dict[str, Any]:
     reasons = Counter(rejects["reason"].to_pylist())
-    pairs = Counter(zip(leaks["split"], leaks["twin_split"], strict=True))
+    pairs = leaks.groupby(["split", "twin_split"]).size()
     return {
         "inputs": len(samples) + reasons.total(),
         "samples": len(samples),
@@ -161,7 +162,7 @@ def _counts(samples: pd.DataFrame, rejects: pa.Table, leaks: pd.DataFrame) -> di
         "reasons": dict(sorted(reasons.items())),
         "duplicates": {
             "train": duplicates.repeated(samples),
-            "leaks": {f"{split}-{twin}": count for (split, twin), count in sorted(pairs.items())},
+            "leaks": {f"{split}-{twin}": int(count) for (split, twin), count in pairs.items()},
             "dropped": reasons["leak"],
         },
     }

@@ -241,15 +241,17 @@ def parse(text: bytes, fields: int, delimiter: bytes = b",") -> Bytes | None:
     first = data > ord("0")
     first[1:] &= apart[:-1]
     begins = np.flatnonzero(first)
-    digits = [np.take(data, begins + place, mode="clip") for place in range(4)]
-    second = digits[1] >= ord("0")
-    third = second & (digits[2] >= ord("0"))
-    if (third & (digits[3] >= ord("0"))).any():
+    # What follows a first digit is another one where it is below 10; a delimiter wraps around to more than that.
+    digits = [np.take(data[place:], begins, mode="clip") - np.uint8(ord("0")) for place in range(4)]
+    second = digits[1] < 10
+    third = second & (digits[2] < 10)
+    if (third & (digits[3] < 10)).any():
         return None
-    value = digits[0].astype(np.int16) - ord("0")
-    value[second] = value[second] * 10 + digits[1][second] - ord("0")
-    value[third] = value[third] * 10 + digits[2][third] - ord("0")
-    more = np.concatenate([[0], np.cumsum(second.astype(np.int64) + third)])
+    value = digits[0].astype(np.uint16)
+    value = np.where(second, value * np.uint16(10) + digits[1], value)
+    value = np.where(third, value * np.uint16(10) + digits[2], value)
+    more = np.zeros(len(begins) + 1, np.int64)
+    np.cumsum(second.view(np.uint8) + third.view(np.uint8), out=more[1:])
     until = more[np.searchsorted(begins, line_ends)]
     regular = (line_ends + 1 - until == 2 * fields * np.arange(1, len(line_ends) + 1)).all()
     if not regular or value.max(initial=0) > 255:
