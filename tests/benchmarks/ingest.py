@@ -30,7 +30,8 @@ def peer(*words: object) -> list[object]:
 
 def table(top: Path) -> None:
     """A table of pixels as large as Kaggle's A-Z: the given rows, over and over."""
-    lines = [line for file in sorted(DATA.glob("az/*.csv.gz")) for line in gzip.open(file)]
+    packed = sorted(DATA.glob("az/*.csv.gz"))
+    lines = [line for file in packed for line in gzip.decompress(file.read_bytes()).splitlines(keepends=True)]
     with open(top / "table.csv", "wb") as file:
         for start in range(0, LINES, len(lines)):
             file.writelines(lines[: LINES - start])
@@ -56,7 +57,9 @@ def scans(top: Path) -> None:
 def folders(top: Path) -> None:
     """A folder of small PNG files for each digit."""
     images = idx("mnist/train-images-idx3-ubyte.gz")
-    labels = np.frombuffer(gzip.open(DATA / "mnist" / "train-labels-idx1-ubyte.gz").read(), np.uint8, offset=8)
+    labels = np.frombuffer(
+        gzip.decompress((DATA / "mnist" / "train-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8
+    )
     for number in range(FILES):
         folder = top / "in" / str(labels[number % len(labels)])
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,10 +85,8 @@ def tell(title: str, ours: list[object], peers: dict[str, list[object]], top: Pa
     print(f"{title}: {mine.seconds:.1f} s, {mine.bytes / 1e9:.2f} GB")
     for name in peers:
         theirs = best(runs[name])
-        print(
-            f"  {theirs.seconds / mine.seconds:.2f} x the speed of {name} ({theirs.seconds:.1f} s, {theirs.bytes / 1e9:.2f} GB)",
-            flush=True,
-        )
+        ratio, size = theirs.seconds / mine.seconds, theirs.bytes / 1e9
+        print(f"  {ratio:.2f} x the speed of {name} ({theirs.seconds:.1f} s, {size:.2f} GB)", flush=True)
 
 
 if __name__ == "__main__":

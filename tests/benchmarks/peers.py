@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import logging
 import multiprocessing
 import os
 import sys
@@ -84,6 +85,7 @@ def ray_read_images(folder: str, out: str) -> None:
     """Ray Data's own reader of image folders, into Parquet."""
     import ray  # noqa: PLC0415 - the other peers do without
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     ray.data.read_images(folder, mode="L", include_paths=True).write_parquet(out)
 
