@@ -2,7 +2,6 @@
 
 import sys
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ from hwr.alphabet import Alphabet
 from hwr.errors import HwrError, InputError
 from hwr.report import overview
 from hwr.schema import SPLITS
-from hwr.sources import Format, Raw, fingerprint, open_source
+from hwr.sources import Format, Raw, Source, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import cli, console
@@ -67,23 +66,14 @@ def run(config: Config) -> None:
     Raises:
         HwrError: The source, the flags or the output folder are not usable, or too much of the source is not.
     """
-    if not 8 <= config.size <= 256:
-        raise InputError(f"--size must be from 8 to 256 pixels, not {config.size}")
-    if not 0 <= config.max_reject_share <= 1:
-        raise InputError(f"--max-reject-share must be from 0 to 1, not {config.max_reject_share}")
-    raw = Raw(**{name: getattr(config, name) for name in Raw.__dataclass_fields__})
-    source, out = open_source(config.format, raw), Folder.open(config.out)
-    if out.path.startswith(f"{Folder.open(config.source).path}/") and config.format in ("image-folder", "parquet"):
-        raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
-    with nullcontext() if out.has(manifest.MANIFEST) else session() as ready:  # it starts while the source is indexed
-        index = source.index()
-        if config.split.split_by == "writer" and index["writer"].null_count == len(index):
-            raise InputError("--split-by writer needs inputs with writers: give --writer-pattern, or a writer column")
-        inputs, settings = fingerprint(index), _settings(config)
-        claim = manifest.claim(out, "samples", settings, {settings["source"]: inputs})
-        if claim is manifest.Claim.COMPLETE or ready is None:
-            console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
-            return
+    source, out = _open(config)
+    if out.has(manifest.MANIFEST):
+        _claim(config, out, _index(config, source))
+        console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
+        return
+    with session() as ready:  # it starts while the source is indexed
+        index = _index(config, source)
+        inputs = _claim(config, out, index)
         todo = parts.cut(_with_splits(index, config.split), "part")
         left = parts.missing(todo, out / "samples")
         console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
@@ -97,6 +87,33 @@ def run(config: Config) -> None:
     leaks = sum(facts["counts"]["duplicates"]["leaks"].values())
     if leaks and not config.drop_leaks:
         console.milestone(f"{leaks:,} glyphs are in two splits, bit for bit ({LEAKS}): --drop-leaks leaves them out")
+
+
+def _open(config: Config) -> tuple[Source, Folder]:
+    """The source and the output folder, as far as they can be checked before anything is read."""
+    if not 8 <= config.size <= 256:
+        raise InputError(f"--size must be from 8 to 256 pixels, not {config.size}")
+    if not 0 <= config.max_reject_share <= 1:
+        raise InputError(f"--max-reject-share must be from 0 to 1, not {config.max_reject_share}")
+    source = open_source(config.format, Raw(**{name: getattr(config, name) for name in Raw.__dataclass_fields__}))
+    above, out = Folder.open(config.source), Folder.open(config.out)
+    if out.path.startswith(f"{above.path}/") and config.format in ("image-folder", "parquet"):
+        raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
+    return source, out
+
+
+def _index(config: Config, source: Source) -> pa.Table:
+    index = source.index()
+    if config.split.split_by == "writer" and index["writer"].null_count == len(index):
+        raise InputError("--split-by writer needs inputs with writers: give --writer-pattern, or a writer column")
+    return index
+
+
+def _claim(config: Config, out: Folder, index: pa.Table) -> str:
+    """Take the output folder, and return the fingerprint of what goes into it."""
+    inputs, settings = fingerprint(index), _settings(config)
+    manifest.claim(out, "samples", settings, {settings["source"]: inputs})
+    return inputs
 
 
 def _settings(config: Config) -> dict[str, Any]:
