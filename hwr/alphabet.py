@@ -84,6 +84,8 @@ def read_mapping(text: str, name: str) -> dict[int, str]:
         try:
             label, point = (int(field) for field in line.split()[:2])
             character = chr(point)
+            if not _is_label(character):
+                raise ValueError
         except (ValueError, OverflowError):
             raise InputError(f"{name} line {number} is not 'class-number code-point': {line[:40]!r}") from None
         if label in mapping:
@@ -96,17 +98,22 @@ def read_mapping(text: str, name: str) -> dict[int, str]:
 
 def _read_json(text: str, name: str) -> dict[int, str]:
     try:
-        found = json.loads(text)
-    except ValueError as error:
+        found = json.loads(text, object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not readable JSON: {error}") from None
-    pairs = list(enumerate(found)) if isinstance(found, list) else list(found.items())
-    if pairs and all(isinstance(second, int) for _, second in pairs):
+    pairs = found if text.lstrip().startswith("{") else list(enumerate(found))
+    if pairs and all(type(second) is int for _, second in pairs):
         pairs = [(number, character) for character, number in pairs]
     try:
         mapping = {int(number): character for number, character in pairs}
-    except ValueError:
+    except (ValueError, TypeError):
         mapping = {}
-    texts = all(isinstance(character, str) and character for character in mapping.values())
+    texts = all(isinstance(character, str) and _is_label(character) for character in mapping.values())
     if not mapping or not texts or len(mapping) < len(pairs):
         raise InputError(f'{name} does not map class numbers to characters, as {{"0": "A", "1": "B"}} does')
     return {number: unicodedata.normalize("NFC", character) for number, character in mapping.items()}
+
+
+def _is_label(text: str) -> bool:
+    """Whether a text can be shown and written down; half a surrogate pair, for one, cannot."""
+    return bool(text) and text.isprintable()

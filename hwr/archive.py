@@ -17,7 +17,7 @@ ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 _DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
-    NotImplementedError, RuntimeError,  # a compression that Python does not have, and a password
+    NotImplementedError, RuntimeError, UnicodeDecodeError,  # not for Python: a compression, password or name
     pa.ArrowInvalid,  # a jump to before the beginning of a remote file
 )  # fmt: skip
 

@@ -120,8 +120,8 @@ def _same(out: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> N
     for key in sorted({**found, **wanted}):
         if found.get(key) != wanted.get(key):
             raise OutputError(
-                f"{out.name} was made with {key}={json.dumps(found.get(key), ensure_ascii=False)}, "
-                f"not {json.dumps(wanted.get(key), ensure_ascii=False)}: choose another --out"
+                f"{out.name} was made with {key}={_shown(found.get(key))}, not {_shown(wanted.get(key))}: "
+                "choose another --out, or remove the folder"
             )
 
 
@@ -134,3 +134,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)

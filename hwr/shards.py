@@ -136,5 +136,6 @@ def drop(out: Folder, part: str, leaks: pd.DataFrame) -> None:
     found = pa.Table.from_pandas(pd.DataFrame(rows), schema=REJECTS, preserve_index=False)
     before = read_rejects(out, part)
     # Killed between the two files, these rejects are there and their samples as well: they are not told twice.
-    before = before.filter(pc.invert(pc.is_in(before["key"], pa.array(leaks["id"]))))
+    told = pc.and_(pc.equal(before["reason"], "leak"), pc.is_in(before["key"], pa.array(leaks["id"])))
+    before = before.filter(pc.invert(told))
     write(out, part, samples.filter(pc.invert(leaking)), pa.concat_tables([before, found]))

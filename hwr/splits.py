@@ -83,18 +83,22 @@ def _hold_out_samples(split: Names, keys: Sequence[str], labels: Sequence[str | 
 def _hold_out_writers(split: Names, writers: Sequence[str], name: str, share: float) -> None:
     """Move whole writers to split `name`, in place, as long as no more than `share` of the samples go with them.
 
-    One writer at least goes, where there is a share, and one stays.
+    Where there is a share, one writer at least goes, the smallest if all are too large; and one stays.
     """
     members: dict[str, list[int]] = {}
     for index in np.flatnonzero(split == "train").tolist():
         members.setdefault(writers[index], []).append(index)
     room = round(share * sum(map(len, members.values())))
     ranked = sorted(members, key=lambda writer: (_hash(name, writer), writer))
-    taken = 0
-    for writer in ranked[: len(ranked) - 1 if room else 0]:
-        if not taken or taken + len(members[writer]) <= room:
-            split[members[writer]] = name
-            taken += len(members[writer])
+    chosen: list[str] = []
+    for writer in ranked if room else ():
+        if len(members[writer]) <= room and len(chosen) + 1 < len(ranked):
+            chosen.append(writer)
+            room -= len(members[writer])
+    if room and not chosen and len(ranked) > 1:
+        chosen = [min(ranked, key=lambda writer: len(members[writer]))]
+    for writer in chosen:
+        split[members[writer]] = name
 
 
 def _hash(name: str, key: str) -> int:

@@ -77,7 +77,7 @@ class Cluster:
         return max(1, min((self.cpus - SPARE_CPUS) // workers, self.cpus_on_smallest // on_a_machine))
 
 
-# Ray takes seconds to start and one to stop: a job does its own work meanwhile. One thread, so one after the other.
+# Ray takes seconds to start: a job does its own work meanwhile.
 _BESIDE = ThreadPoolExecutor(1, "ray")
 
 
@@ -92,15 +92,15 @@ def session() -> Iterator[Callable[[], Cluster]]:
     if ray.is_initialized():
         yield _cluster
         return
-    if threading.current_thread() is threading.main_thread():
-        # A stop should end like Ctrl-C, with one line.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     needed, over = threading.Event(), threading.Event()
     starting = _BESIDE.submit(_start, needed, over)
 
     def ready() -> Cluster:
         needed.set()
         starting.result()
+        if threading.current_thread() is threading.main_thread():
+            # Ray's own handler prints a stack trace; a stop should end like Ctrl-C, with one line.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _cluster()
 
     try:
@@ -109,7 +109,7 @@ def session() -> Iterator[Callable[[], Cluster]]:
         over.set()
         needed.set()
         wait([starting])  # until then, what is said on standard error would be lost
-        _BESIDE.submit(ray.shutdown)
+        ray.shutdown()
 
 
 def _start(needed: threading.Event, over: threading.Event) -> None:

@@ -4,7 +4,9 @@ import contextlib
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
@@ -45,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 a mistake or failure (one line on stderr), 2 wrong flags, 130 interrupted.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop ends like Ctrl-C, with one line
     job, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -31,15 +31,15 @@ class Config:
     source: str
     """The raw files: a folder or a file, as a path or a URI such as s3://bucket/scans."""
     format: Format
-    """How the source is laid out; the README says what each format reads."""
+    """How the source is laid out: folders of images, a CSV of image files, tables of pixels (EMNIST's are transposed),
+    MNIST's or EMNIST's files, NumPy arrays, or Parquet."""
     out: str
     """Folder for the samples; it must be new, or the same command's."""
     images: cli.Text = None
-    """image-csv: the folder or archive (zip, tar) that the paths in the CSV start from; by default its own folder, or
-    the only archive there."""
+    """image-csv: the folder, zip or tar that the paths in the CSV start from, if it is not beside the CSV."""
     alphabet: cli.Text = None
-    """Which character each class number means, or which names are labels: digits, A-Z, az35, emnist47 or english62
-    (see the README), or the characters themselves."""
+    """Which character each class number means (A-Z: class 0 is A; if it is not given: digits), or which labels to
+    take: digits, A-Z, az35 (1-9, A-Z), emnist47, english62 (0-9, A-Z, a-z), or the characters themselves."""
     mapping: cli.Text = None
     """A file that maps class numbers to characters: EMNIST's lines of numbers and code points, or JSON. The EMNIST
     formats find one beside the data by themselves."""
@@ -48,7 +48,8 @@ class Config:
     label_column: cli.Text = None
     """The tables: the name of the column with the labels, if it is an unusual one."""
     writer_pattern: cli.Text = None
-    """Image files: a regular expression whose first group finds the writer in a path, such as -([0-9]+)[.]png$"""
+    """Image files: a regular expression whose first group finds the writer in a path, such as -([0-9]+)[.]png$, for
+    the samples' writer column and --split-by writer."""
     size: int = 28
     """Side of the glyphs, in pixels."""
     split: tyro.conf.OmitArgPrefixes[SplitConfig] = field(default_factory=SplitConfig)
@@ -104,7 +105,13 @@ def _open(config: Config) -> tuple[Source, Folder]:
 
 def _index(config: Config, source: Source) -> pa.Table:
     index = source.index()
+    if not len(index):
+        raise InputError(f"{config.source} holds no images")
     if config.split.split_by == "writer" and index["writer"].null_count == len(index):
+        if config.writer_pattern is not None:
+            raise InputError(
+                f"--writer-pattern {config.writer_pattern} finds no writer in {index['file'][0]}, nor elsewhere"
+            )
         raise InputError("--split-by writer needs inputs with writers: give --writer-pattern, or a writer column")
     return index
 
@@ -203,8 +210,13 @@ def _write_overview(
         "Source": Folder.open(config.source).location,
         "Format": config.format,
         "Glyphs": f"{config.size} x {config.size} pixels",
+        "Alphabet": config.alphabet,
+        "Mapping": config.mapping,
+        "Writers": config.writer_pattern,
+        "Held out by": config.split.split_by,
     }
-    page = overview.Overview(facts, counts, classes, examples, shards.draw(out, shown, overview.PER_CLASS))
+    said = {name: value for name, value in facts.items() if value is not None}
+    page = overview.Overview(said, counts, classes, examples, shards.draw(out, shown, overview.PER_CLASS))
     drawn = overview.pictures(page)
     for picture in drawn:
         out.write_bytes(f"{picture.name}.png", picture.light)
@@ -217,8 +229,19 @@ def _refuse_rejects(counts: dict[str, Any], config: Config) -> None:
         reasons = ", ".join(f"{count:,} {name}" for name, count in counts["reasons"].items() if name != "leak")
         raise HwrError(
             f"{lost:,} of {counts['inputs']:,} inputs were rejected ({reasons}), more than --max-reject-share "
-            f"{config.max_reject_share:g}: see {config.out}/{OVERVIEW}, mend the source, or allow a larger share"
+            f"{config.max_reject_share:g}: {_advice(config, counts['reasons'])} (see {config.out}/{OVERVIEW})"
         )
+
+
+def _advice(config: Config, reasons: dict[str, int]) -> str:
+    most = max(reasons, key=lambda reason: reasons[reason])
+    if most == "unknown-label" and config.alphabet is None and config.mapping is None:
+        return "without --alphabet or --mapping class numbers are digits, so give one, such as --alphabet A-Z"
+    if most == "unknown-label":
+        return "the alphabet or mapping does not have these labels, so give another"
+    if most == "not-an-image":
+        return f"most files are no images, so {config.source} may want another --format"
+    return "mend the source, or allow a larger share"
 
 
 def _sentence(facts: dict[str, Any]) -> str:

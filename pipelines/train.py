@@ -106,7 +106,8 @@ def _job(config: Config, folders: tuple[Folder, ...], facts: list[dict[str, Any]
     named = ", ".join(folder.name for folder in folders)
     for split in ("train", "val"):
         if not any(entry["counts"]["splits"][split] for entry in facts):
-            raise InputError(f"{named} has no samples in its {split} split: ingest anew with a larger --val-share")
+            advice = "ingest anew with a larger --val-share" if split == "val" else "it may be an official test set"
+            raise InputError(f"{named} has no samples in its {split} split: {advice}")
         labels = (alphabet.encode(table["label"].to_pylist()) for table in _tables(folders, split, ["label"]))
         # A list, so that every shard is opened: a damaged one is better found now than by each worker.
         if not sum([int((numbers >= 0).sum()) for numbers in labels]):

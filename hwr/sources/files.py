@@ -31,6 +31,14 @@ def problem(top: Folder | Archive, path: str, size: int) -> tuple[str | None, st
     return _local_problem(top.path, path) if isinstance(top, Folder) and top.is_local else (None, None)
 
 
+def is_inside(top: Folder, path: str) -> bool:
+    """Whether a folder, by its path below the top, lies there in truth and not by way of a link."""
+    if not top.is_local:
+        return True
+    root = os.path.realpath(top.path)
+    return os.path.commonpath([root, os.path.realpath(f"{top.path}/{path}")]) == root
+
+
 def _local_problem(top: str, path: str) -> tuple[str | None, str | None]:
     """A file of this machine that is no regular file, or a link that leads out of the top or nowhere."""
     path = f"{top}/{path}"

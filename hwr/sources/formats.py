@@ -57,7 +57,7 @@ class Raw:
         """The source itself if it is a file, else the files of its folder that have such an ending.
 
         Raises:
-            InputError: There are none.
+            InputError: There are none, or one is there twice.
         """
         folder, file = _located(self.source)
         if file is not None:
@@ -65,6 +65,9 @@ class Raw:
         found = tuple(name for name in folder.names() if name.lower().endswith(endings))
         if not found:
             raise InputError(f"{self.source} has no {' or '.join(endings)} files in it")
+        twice = [name for name in found if f"{name}.gz" in found or f"{name}.zip" in found]
+        if twice:
+            raise InputError(f"{self.source} has {twice[0]} both plain and packed: remove one, or give one as --source")
         return found
 
     def characters(self) -> dict[int, str] | None:
@@ -122,7 +125,7 @@ def _image_csv(raw: Raw) -> Source:
     # Where nothing is said, the images lie beside the CSV, unpacked or in the only archive there.
     source = ImageCsv(folder, files[0], folder, labels, *columns)
     archives = [name for name in folder.names() if name.lower().endswith(ENDINGS)]
-    if len(archives) == 1 and not any(folder.has(path) for path in source.lines()[0][:100]):
+    if len(archives) == 1 and not source.finds_any():
         return ImageCsv(folder, files[0], Archive(folder, archives[0]), labels, *columns)
     return source
 

@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 from hwr.archive import Archive
 from hwr.errors import InputError, Reject
 from hwr.sources.base import Image, index_of, official_split
-from hwr.sources.files import SUFFIXES, problem, read_files, writers
+from hwr.sources.files import SUFFIXES, is_inside, problem, read_files, writers
 from hwr.sources.labels import by_name, labelled
 from hwr.storage import Folder
 
@@ -68,7 +68,7 @@ class ImageCsv:
         paths, labels = self.lines()
         found, label = self._look(paths), labelled(np.array(labels, object), by_name(self.labels))
         inside = f"{self.images.name}!/" if isinstance(self.images, Archive) else ""
-        return index_of(
+        index = index_of(
             len(paths),
             key=[f"{inside}{path}" if path else f"{self.file}#{row}" for row, path in enumerate(paths)],
             label=label["label"],
@@ -80,6 +80,15 @@ class ImageCsv:
             reason=pc.coalesce(pa.array([one.reason for one in found], pa.string()), label["reason"]),
             detail=pc.coalesce(pa.array([one.detail for one in found], pa.string()), label["detail"]),
         )
+        if isinstance(self.images, Folder):
+            return index
+        # In the order of the archive: a packed one can only be read forwards.
+        place = {path: number for number, path in enumerate(self.images.sizes())}
+        return index.take(sorted(range(len(paths)), key=lambda row: place.get(paths[row], -1)))
+
+    def finds_any(self) -> bool:
+        """Whether any of the first files that the CSV names is there."""
+        return any(one.reason is None for one in self._look(self.lines()[0][:100]))
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Decode each file."""
@@ -106,6 +115,8 @@ class ImageCsv:
         if image is None and not header:
             image = next(place for place, cell in enumerate(body[0]) if _names_a_file([cell]))
             label = next((place for place in range(len(body[0])) if place != image), None)
+        if label is None and image is not None and len(header) == 2:
+            label = 1 - image
         if image is None:
             raise InputError(f"{where} has no column of file names among {', '.join(header)}: name it (--image-column)")
         return [_clean(_cell(row, image)) for row in body], [_cell(row, label) for row in body]
@@ -141,9 +152,12 @@ class ImageCsv:
     @staticmethod
     def _filed(folder: Folder, paths: Sequence[str]) -> dict[str, _Found]:
         infos = folder.fs.get_file_info([f"{folder.path}/{path}" for path in paths])
+        inside = {above: is_inside(folder, above) for above in {posixpath.dirname(path) for path in paths}}
         found = {}
         for path, info in zip(paths, infos, strict=True):
-            if info.type == pafs.FileType.NotFound:
+            if not inside[posixpath.dirname(path)]:
+                found[path] = _Found(0, "", "outside-folder", "a link that leads out of the folder")
+            elif info.type == pafs.FileType.NotFound:
                 found[path] = _Found(0, "", "missing", "there is no such file")
             else:
                 size = info.size or 0
@@ -184,4 +198,6 @@ def _unsafe(path: str) -> tuple[str, str] | None:
         return "missing", "the line names no file"
     if path.startswith(("/", "../")) or path == ".." or path[1:3] == ":/":
         return "outside-folder", "a path that leads out of the folder"
-    return ("bad-name", "a path with a null character") if "\0" in path else None
+    if "\0" in path or len(path.encode()) > 4000 or any(len(part.encode()) > 255 for part in path.split("/")):
+        return "bad-name", "a path that no file system has: too long, or with a null character"
+    return None

@@ -40,7 +40,7 @@ class ImageFolder:
         """One row a file, hidden ones left out; what is no image file, or lies outside the folder, is a reject.
 
         Raises:
-            InputError: There is no such folder, or no file in it.
+            InputError: There is no such folder, no file in it, or it has folders of splits and of labels side by side.
         """
         self.folder.require()
         files = [(path, stamp) for path, stamp in self.folder.walk() if not is_clutter(path)]
@@ -51,8 +51,7 @@ class ImageFolder:
         # A name that is not UTF-8 is a reject, under a name that can be written and, with its slashes, is no other's.
         bad = [reason == "bad-name" for reason, _ in problems]
         keys = [_written(path) if odd else path for (path, _), odd in zip(files, bad, strict=True)]
-        tops = {path.split("/")[0].lower() for path, _ in files}
-        in_splits = tops <= SPLIT_WORDS.keys() and any("/" in path for path, _ in files)
+        in_splits = self._in_splits({path.split("/")[0] for path, _ in files if "/" in path})
         places = [[] if odd else key.split("/")[in_splits:-1] for key, odd in zip(keys, bad, strict=True)]
         found = labelled(
             np.array([place[0] if place else "" for place in places], object), by_name(self.labels, "folder")
@@ -62,7 +61,7 @@ class ImageFolder:
             len(files),
             key=keys,
             label=found["label"],
-            split=[SPLIT_WORDS[path.split("/")[0].lower()] for path, _ in files] if in_splits else None,
+            split=[SPLIT_WORDS.get(path.split("/")[0].lower()) for path, _ in files] if in_splits else None,
             writer=writers(keys, self.writer_pattern),
             file=keys,
             size=sizes,
@@ -70,6 +69,17 @@ class ImageFolder:
             reason=pc.coalesce(reasons, found["reason"]),
             detail=pc.coalesce(details, found["detail"]),
         )
+
+    def _in_splits(self, tops: set[str]) -> bool:
+        """Whether the folders at the top are splits and not labels."""
+        others = sorted(top for top in tops if top.lower() not in SPLIT_WORDS)
+        splits = sorted(tops.difference(others))
+        if others and len(splits) > 1:  # one alone may be a label, such as a word
+            raise InputError(
+                f"{self.folder.name} has the folders {' and '.join(splits)} beside others, such as {others[0]!r}: "
+                "are they splits or labels? Move one kind elsewhere"
+            )
+        return bool(splits) and not others
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Decode each file."""

@@ -23,7 +23,9 @@ from hwr.storage import Folder
 from hwr.unpack import Unpacked, unpacked
 
 _CHUNK = 1 << 22  # bytes of pixels that are read at a time
-_ALL = 1 << 62  # more bytes than a file has
+_HEAD = 1 << 16  # more bytes than the header of an array has
+_LABEL = 1 << 10  # more bytes than a label has
+_MOST = 1 << 27  # images in one array
 _ROLES = {
     **dict.fromkeys(("x", "image", "images", "img", "imgs", "data", "pixels", "features"), "images"),
     **dict.fromkeys(("y", "label", "labels", "lbl", "target", "targets", "class", "classes"), "labels"),
@@ -66,7 +68,12 @@ class NumpyArrays:
             InputError: There are no images, or an array is of a kind or shape that is not images or their labels.
         """
         arrays = [array for file in self.files for array in _arrays(self.folder, file)]
-        named = {_role(array): array for array in arrays}
+        named: dict[tuple[str | None, str], str] = {}
+        for array in arrays:
+            role = _role(array)
+            if role[0] is not None and role in named:
+                raise InputError(f"{self.folder.name} has {named[role]} and {array}: which of them has the {role[0]}?")
+            named[role] = array
         images = {about: array for (role, about), array in named.items() if role == "images"}
         if not images:
             raise InputError(
@@ -93,16 +100,23 @@ class NumpyArrays:
     def _labels(self, array: str, images: str, count: int) -> npt.NDArray[Any]:
         where = f"{self.folder.name}/{array}"
         try:
-            values = np.load(io.BytesIO(Unpacked(self.folder, *_place(array)).read(0, _ALL)), allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise InputError(f"{where} cannot be read as labels: {error}") from error
+            data = Unpacked(self.folder, *_place(array)).read(0, _HEAD + count * _LABEL)
+            values = np.load(io.BytesIO(data), allow_pickle=False, max_header_size=_HEAD)
+        except Exception as error:  # headers are Python text, and broken ones raise whatever they stumble over
+            raise InputError(f"{where} cannot be read as labels: {_line(error)}") from error
         if values.dtype.kind not in "uifUS" or values.size != count:
             raise InputError(
                 f"{where} should hold {count} labels, one for each image of {images}, but is an array of "
                 f"{values.dtype} {values.shape}"
             )
-        flat: npt.NDArray[Any] = values.reshape(-1).astype(str if values.dtype.kind in "US" else np.int64)
-        return flat
+        flat: npt.NDArray[Any] = values.reshape(-1)
+        if flat.dtype.kind in "US":
+            return flat.astype(str)
+        if not (flat == np.trunc(flat)).all():
+            raise InputError(
+                f"{where} holds numbers that are no class numbers, such as {flat[flat != np.trunc(flat)][0]}"
+            )
+        return flat.astype(np.int64)
 
     def _find(self, label: int | str) -> tuple[str | None, str | None]:
         return by_name(None)(label) if isinstance(label, str) else by_number(self.characters)(label)
@@ -157,8 +171,8 @@ def _arrays(folder: Folder, file: str) -> list[str]:
     try:
         with zipfile.ZipFile(folder.open_file(file)) as archive:
             return [f"{file}!/{name.removesuffix('.npy')}" for name in archive.namelist() if name.endswith(".npy")]
-    except (zipfile.BadZipFile, pa.ArrowInvalid) as error:  # the latter where it is too short for one
-        raise InputError(f"{folder.name}/{file} is damaged or no .npz file: {error}") from error
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+        raise InputError(f"{folder.name}/{file} is damaged or no .npz file: {_line(error)}") from error
 
 
 def _place(array: str) -> tuple[str, str | None]:
@@ -177,22 +191,26 @@ def _role(array: str) -> tuple[str | None, str]:
 @lru_cache(maxsize=8)
 def _header(location: str, array: str) -> Header:
     folder = Folder.open(location)
-    head = io.BytesIO(Unpacked(folder, *_place(array)).read(0, 1 << 16))
+    head = io.BytesIO(Unpacked(folder, *_place(array)).read(0, _HEAD))
     where = f"{folder.name}/{array}"
     try:
         read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
         shape, column_major, kind = read[np.lib.format.read_magic(head)[0]](head)
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{where} is not an array of NumPy's: {error}") from error
+    except Exception as error:  # see _labels
+        raise InputError(f"{where} is not an array of NumPy's: {_line(error)}") from error
     if kind.kind not in "buif":
         raise InputError(f"{where} holds {kind} instead of numbers: it is not read, since that could run code")
     if column_major and len(shape) > 1:
         raise InputError(f"{where} is stored column by column: save it anew as numpy.ascontiguousarray(...)")
-    sides = shape[1:-1] if len(shape) == 4 and shape[-1] == 1 else shape[1:]
-    if len(sides) == 1 and isqrt(sides[0]) ** 2 == sides[0]:
+    sides = tuple(side for side in shape[1:] if side != 1)
+    if len(sides) == 1 and sides[0] > 0 and isqrt(sides[0]) ** 2 == sides[0]:
         sides = (isqrt(sides[0]), isqrt(sides[0]))
-    if len(sides) != 2 or not 0 < prod(sides) <= 1 << 24:
+    if len(sides) != 2 or min(shape) < 0 or not 0 < prod(sides) <= 1 << 24 or shape[0] > _MOST:
         raise InputError(
             f"{where} has the shape {shape}: expected (N, S, S), (N, S, S, 1) or (N, S*S) for N images of S x S pixels"
         )
     return Header(shape[0], *sides, kind, head.tell())
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

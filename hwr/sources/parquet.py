@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
-from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from hwr.errors import InputError, Reject
 from hwr.sources.arrow_images import read_images
 from hwr.sources.base import SPLIT_WORDS, Image, index_of, numbered
+from hwr.sources.labels import by_name
 from hwr.sources.parquet_columns import Columns, choose_columns, is_text
 from hwr.storage import Folder
 
@@ -122,7 +122,10 @@ class ParquetImages:
         if value is None or value == "" or value != value:  # noqa: PLR0124 - pandas writes no number as NaN
             return None, None
         if isinstance(value, str):
-            return (None, "not UTF-8 text") if "\ufffd" in value else (normalize("NFC", value), None)
+            if "\ufffd" in value:
+                return None, "not UTF-8 text"
+            labels = None if self.characters is None else {label: label for label in self.characters.values()}
+            return by_name(labels)(value)
         if names is not None and value == -1:  # so the hub writes that there is no label
             return None, None
         own = dict(enumerate(names)) if names else _DIGITS

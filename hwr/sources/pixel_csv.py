@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from hwr.errors import InputError, Reject
 from hwr.sources.base import Image, by_file, index_of, numbered, official_split
-from hwr.sources.labels import by_name, by_number, labelled
+from hwr.sources.labels import Find, by_name, by_number, labelled
 from hwr.storage import Folder
 from hwr.unpack import Unpacked, unpacked
 
@@ -24,6 +24,7 @@ _HEAD = 1 << 22  # more than two lines of images of 512 x 512
 _CHUNK = 1 << 23  # bytes that are looked at for lines at a time
 _PARSED = 1 << 20  # bytes that are parsed at a time, so that they stay in the cache
 _LABELS = (b"label", b"class", b"character", b"target", b"y")
+_QUOTES = b" \"'"
 _NUMBER = re.compile(rb"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 Bytes = npt.NDArray[np.uint8]
@@ -87,25 +88,33 @@ class PixelCsv:
         if not len(starts):
             raise InputError(f"{self.folder.name}/{name} has no line of pixels in it")
         shared = {"split": official_split(name), "file": name, "stamp": self.folder.stamp(name)}
-        keys = numbered(name, len(starts) + 1)
+        keys, raw = numbered(name, len(starts) + 1), np.array(fields, object)
         index = index_of(
             len(starts),
             key=keys[:-1],
             row=starts,
             size=sizes,
             **shared,
-            **labelled(np.array(fields, object), self._find),
+            **labelled(raw, self._find(set(fields))),
         )
         if content.damage is None:
             return index
         end = f"damaged after {len(starts):,} lines: {content.damage}"
         return pa.concat_tables([index, index_of(1, key=keys[-1:], reason="corrupt", detail=end, **shared)])
 
-    def _find(self, field: bytes) -> tuple[str | None, str | None]:
-        field = field.strip(b" \"'")
-        if _NUMBER.fullmatch(field) and float(field).is_integer():
-            return by_number(self.characters)(int(float(field)))
-        return by_name({label: label for label in self.characters.values()})(field.decode(errors="replace"))
+    def _find(self, fields: set[bytes]) -> Find:
+        """How to read a column of labels: as class numbers, or as characters if half of what occurs is no number."""
+        texts = [field.strip(_QUOTES).decode(errors="replace") for field in fields]
+        numbers = sum(_is_class(text) for text in texts)
+        name, number = by_name({label: label for label in self.characters.values()}), by_number(self.characters)
+
+        def find(field: bytes) -> tuple[str | None, str | None]:
+            text = field.strip(_QUOTES).decode(errors="replace")
+            if 2 * numbers <= len(texts) or not text:
+                return name(text)
+            return number(int(float(text))) if _is_class(text) else (None, f"label {text!r}")
+
+        return find
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Parse lines; one that is no image is a reject."""
@@ -128,8 +137,8 @@ def _layout(location: str, name: str, label_column: str | None) -> Layout:
     if not lines or b"\0" in lines[0]:
         raise InputError(f"{folder.name}/{name} is not a CSV file with a line for each image")
     delimiter = max((b",", b";", b"\t", b" "), key=lines[0].count)
-    names = [field.strip(b" \"'\r\n") for field in lines[0].split(delimiter)]
-    header = sum(_NUMBER.fullmatch(field) is None for field in names) > len(names) / 2
+    names = [field.strip(_QUOTES + b"\r\n") for field in lines[0].split(delimiter)]
+    header = _is_header(names, label_column)
     if header:
         start = head.index(lines[0]) + len(lines[0])
     # Where no header says how long a line is, most lines do: the first may be a bad one.
@@ -146,6 +155,14 @@ def _layout(location: str, name: str, label_column: str | None) -> Layout:
     return Layout(start, delimiter, fields, label, side)
 
 
+def _is_header(fields: list[bytes], label_column: str | None) -> bool:
+    """Whether a first line has names: mostly texts, or the numbers that pandas gives to columns beside one name."""
+    texts = [field for field in fields if _NUMBER.fullmatch(field) is None]
+    numbers = [field for field in fields if _NUMBER.fullmatch(field)]
+    named = any(text.lower() in _LABELS or text.decode(errors="replace") == label_column for text in texts)
+    return len(texts) > len(fields) / 2 or named or numbers == [b"%d" % place for place in range(len(fields) - 1)]
+
+
 def _label(file: str, header: list[bytes], fields: int, wanted: str | None) -> int | None:
     """Which field is the label."""
     if wanted is not None:
@@ -156,7 +173,11 @@ def _label(file: str, header: list[bytes], fields: int, wanted: str | None) -> i
     usual = [place for place, name in enumerate(header) if name.lower() in _LABELS]
     if usual:
         return usual[0]
-    return None if isqrt(fields) ** 2 == fields else 0
+    if isqrt(fields) ** 2 == fields:
+        return None
+    if header:
+        raise InputError(f"{file} has no column called label: say with --label-column which of its columns it is")
+    return 0
 
 
 def _lines(content: Unpacked, layout: Layout) -> tuple[Offsets, Offsets, list[bytes]]:
@@ -233,10 +254,15 @@ def parse(text: bytes, fields: int, delimiter: bytes = b",") -> Bytes | None:
         text, delimiter = text.replace(b";", b","), b","
     data = np.frombuffer(text, np.uint8)
     apart = data < ord("0")
-    line_ends = np.flatnonzero(data == ord("\n"))
+    ends, line_ends = np.flatnonzero(apart), np.flatnonzero(data == ord("\n"))
     known = np.count_nonzero(data == ord(delimiter)) + len(line_ends)
-    empty = apart[0] or (apart[1:] & apart[:-1]).any()
-    if empty or data.max() > ord("9") or np.count_nonzero(apart) != known:
+    empty = len(data) < 4 or apart[0] or (apart[1:] & apart[:-1]).any()
+    if (
+        empty
+        or data.max() > ord("9")
+        or len(ends) != known
+        or not np.array_equal(ends[fields - 1 :: fields], line_ends)
+    ):
         return None
     first = data > ord("0")
     first[1:] &= apart[:-1]
@@ -261,8 +287,12 @@ def parse(text: bytes, fields: int, delimiter: bytes = b",") -> Bytes | None:
     return values.reshape(-1, fields)
 
 
+def _is_class(text: str) -> bool:
+    return _NUMBER.fullmatch(text.encode()) is not None and float(text).is_integer()
+
+
 def _image(line: bytes, layout: Layout) -> Image | Reject:
-    cells = [cell.strip(b" \"'\r") for cell in line.split(layout.delimiter)]
+    cells = [cell.strip(_QUOTES + b"\r") for cell in line.split(layout.delimiter)]
     if len(cells) != layout.fields:
         return Reject("wrong-length", f"{len(cells)} fields instead of {layout.fields}")
     if layout.label is not None:

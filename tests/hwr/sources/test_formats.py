@@ -32,6 +32,9 @@ def test_a_folder_stands_for_its_files_and_a_file_for_itself(top):
     assert open_source("pixel-csv", Raw((top / "a.csv").as_uri())).index()["key"][0].as_py() == "a.csv#0"
     with pytest.raises(InputError, match=r"has no \.npy or \.npz files in it"):
         open_source("numpy", Raw(str(top)))
+    (top / "b.csv").write_bytes((top / "a.csv").read_bytes())
+    with pytest.raises(InputError, match=r"has b\.csv both plain and packed"):
+        open_source("pixel-csv", Raw(str(top)))
     with pytest.raises(InputError, match=r"there is no folder .*/none"):
         open_source("pixel-csv", Raw(str(top / "none")))
 
@@ -83,6 +86,6 @@ def test_images_of_a_csv_lie_beside_it_in_the_only_archive_or_where_it_is_said(t
     ],
 )
 def test_flags_that_make_no_sense_are_one_line(top, kind, raw, message):
-    (top / "b.csv").touch()
+    (top / "c.csv").touch()
     with pytest.raises(InputError, match=message):
         open_source(kind, Raw(str(top), **raw))
