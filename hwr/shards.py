@@ -1,6 +1,7 @@
 """What one part of an ingest leaves behind: a shard of samples and, where there are any, its rejects."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -78,12 +79,18 @@ def write(out: Folder, part: str, samples: pa.Table, rejects: pa.Table) -> None:
     out.write_table(f"samples/{part}.parquet", *(group.cast(noted) for group in groups))
 
 
-def read(out: Folder, part: str) -> pd.DataFrame:
-    """What a shard's samples are, without their images.
+def read_all(out: Folder, parts: list[str]) -> pd.DataFrame:
+    """What the samples of all shards are, without their images.
 
     Returns:
         One row a sample, with ``id``, ``label``, ``split``, ``digest``, ``part`` and ``row``, its place in the shard.
     """
+    with ThreadPoolExecutor() as pool:
+        return pd.concat(pool.map(lambda part: read(out, part), parts), ignore_index=True)
+
+
+def read(out: Folder, part: str) -> pd.DataFrame:
+    """The same of one shard."""
     table = out.read_table(f"samples/{part}.parquet", ["id", "label", "split"])
     digests = np.frombuffer(base64.b64decode(table.schema.metadata[_DIGESTS]), "<u8")
     return table.to_pandas().assign(digest=digests, part=part, row=np.arange(len(table)))

@@ -1,5 +1,6 @@
 """The one place that starts, checks and quiets Ray, and that runs a job's parts on it."""
 
+import importlib
 import os
 import re
 import signal
@@ -22,7 +23,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import pyarrow as pa
 import ray
-import ray.data
 import ray.exceptions
 
 from hwr.errors import HwrError, ResourceError
@@ -77,8 +77,8 @@ class Cluster:
         return max(1, min((self.cpus - SPARE_CPUS) // workers, self.cpus_on_smallest // on_a_machine))
 
 
-# Ray takes seconds to start: a job does its own work meanwhile.
-_BESIDE = ThreadPoolExecutor(1, "ray")
+# Ray takes seconds to start and one to stop: a job does its own work meanwhile.
+BESIDE = ThreadPoolExecutor(1, "ray")
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def session() -> Iterator[Callable[[], Cluster]]:
         yield _cluster
         return
     needed, over = threading.Event(), threading.Event()
-    starting = _BESIDE.submit(_start, needed, over)
+    starting = BESIDE.submit(_start, needed, over)
 
     def ready() -> Cluster:
         needed.set()
@@ -116,6 +116,7 @@ def _start(needed: threading.Event, over: threading.Event) -> None:
     needed.wait(MISTAKES_S)
     if over.is_set():
         return
+    importlib.import_module("ray.data")  # a second's work that can be done here, beside the job's own
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _answers(address)
@@ -198,6 +199,8 @@ def run_parts(
     Raises:
         HwrError: A worker raised an error that no other try would mend, such as a full disk.
     """
+    import ray.data  # noqa: PLC0415 - see _start
+
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = False

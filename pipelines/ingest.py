@@ -18,7 +18,7 @@ from hwr.sources import Format, Raw, Source, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import cli, console
-from pipelines._ray import run_parts, session
+from pipelines._ray import BESIDE, run_parts, session
 
 LEAKS = "leaks.parquet"
 OVERVIEW = "overview.html"
@@ -81,7 +81,8 @@ def run(config: Config) -> None:
         if left:
             job = {"source": source, "out": out, "size": config.size}
             run_parts(left, shards.MakeShard, job, what="inputs", workers=ready().workers(config.workers))
-    facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs)
+        finishing = BESIDE.submit(_finish, out, [part["part"][0].as_py() for part in todo], config, inputs)
+    facts = finishing.result()
     _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)
     console.milestone(f"{config.out}: {_sentence(facts)}; see {OVERVIEW}")
@@ -139,12 +140,12 @@ def _with_splits(index: pa.Table, config: SplitConfig) -> pa.Table:
 
 def _finish(out: Folder, names: list[str], config: Config, inputs: str) -> dict[str, Any]:
     """What the folder holds, counted from the shards themselves, and its overview."""
-    samples = pd.concat([shards.read(out, name) for name in names], ignore_index=True)
+    samples = shards.read_all(out, names)
     leaks = _leaks(out, samples)
     if config.drop_leaks and len(leaks):
         for name, leaking in leaks.groupby("part"):
             shards.drop(out, name, leaking)
-        samples = pd.concat([shards.read(out, name) for name in names], ignore_index=True)
+        samples = shards.read_all(out, names)
     rejects = pa.concat_tables([shards.read_rejects(out, name) for name in names])
     files = [
         {"name": f"samples/{name}.parquet", "rows": int(rows), "bytes": out.bytes(f"samples/{name}.parquet")}
