@@ -58,11 +58,11 @@ def assign(
     shares = {} if any(official) else {"test": config.test_share}
     if "val" not in official:
         shares["val"] = config.val_share
-    for name, share in shares.items():
+    for step, (name, share) in enumerate(shares.items(), 1):
         if config.split_by == "writer":
             # Whoever is not named could be anybody: each such sample is held out by itself.
             hands = [writer or f"\0{key}" for writer, key in zip(writers, keys, strict=True)]
-            _hold_out_writers(split, hands, name, share)
+            _hold_out_writers(split, hands, name, share, stay=1 + len(shares) - step)
         else:
             _hold_out_samples(split, keys, labels, name, share)
     return split
@@ -80,10 +80,10 @@ def _hold_out_samples(split: Names, keys: Sequence[str], labels: Sequence[str | 
     split[free[order[rank < np.repeat(held_out, counts)]]] = name
 
 
-def _hold_out_writers(split: Names, writers: Sequence[str], name: str, share: float) -> None:
+def _hold_out_writers(split: Names, writers: Sequence[str], name: str, share: float, stay: int) -> None:
     """Move whole writers to split `name`, in place, as long as no more than `share` of the samples go with them.
 
-    Where there is a share, one writer at least goes, the smallest if all are too large; and one stays.
+    Where there is a share, one writer at least goes, the smallest if all are too large; and `stay` or more stay.
     """
     members: dict[str, list[int]] = {}
     for index in np.flatnonzero(split == "train").tolist():
@@ -92,10 +92,10 @@ def _hold_out_writers(split: Names, writers: Sequence[str], name: str, share: fl
     ranked = sorted(members, key=lambda writer: (_hash(name, writer), writer))
     chosen: list[str] = []
     for writer in ranked if room else ():
-        if len(members[writer]) <= room and len(chosen) + 1 < len(ranked):
+        if len(members[writer]) <= room and len(chosen) + stay < len(ranked):
             chosen.append(writer)
             room -= len(members[writer])
-    if room and not chosen and len(ranked) > 1:
+    if room and not chosen and len(ranked) > stay:
         chosen = [min(ranked, key=lambda writer: len(members[writer]))]
     for writer in chosen:
         split[members[writer]] = name

@@ -65,15 +65,13 @@ class Unpacked:
             return b""
 
 
-@lru_cache(maxsize=4)
-def unpacked(location: str, name: str, member: str | None = None) -> Unpacked:
-    """An `Unpacked` that this process keeps open, because a worker reads many parts of the same file.
+def unpacked(folder: Folder, name: str, member: str | None = None) -> Unpacked:
+    """An `Unpacked` that this process keeps open, because a worker reads many parts of the same file."""
+    return _kept(folder.location, name, member, folder.stamp(name))
 
-    Args:
-        location: The `Folder.location` of the folder that the file lies in.
-        name: The file.
-        member: Which file of a zip archive.
-    """
+
+@lru_cache(maxsize=4)
+def _kept(location: str, name: str, member: str | None, _stamp: str) -> Unpacked:
     return Unpacked(Folder.open(location), name, member)
 
 

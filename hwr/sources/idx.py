@@ -99,7 +99,7 @@ class Idx:
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Images by file and row; a row behind the end of a truncated file is a reject."""
         for name, group in by_file(rows):
-            content = unpacked(self.folder.location, name)
+            content = unpacked(self.folder, name)
             _, height, width = _image_header(self.folder, name)
             for numbers in np.array_split(group["row"].to_numpy(), 1 + len(group) * height * width // _CHUNK):
                 first, last = int(numbers[0]), int(numbers[-1])

@@ -84,7 +84,7 @@ class NumpyArrays:
         return pa.concat_tables([self._index_array(array, labels) for array, labels in pairs])
 
     def _index_array(self, array: str, labels: str | None) -> pa.Table:
-        header = _header(self.folder.location, array)
+        header = _header(self.folder, array)
         files = dict.fromkeys(_place(name)[0] for name in (array, labels) if name is not None)
         return index_of(
             header.images,
@@ -124,8 +124,8 @@ class NumpyArrays:
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Images by array and row; values that are no grey tones, and rows behind a damaged end, are rejects."""
         for array, group in by_file(rows):
-            header = _header(self.folder.location, array)
-            content, area = unpacked(self.folder.location, *_place(array)), header.height * header.width
+            header = _header(self.folder, array)
+            content, area = unpacked(self.folder, *_place(array)), header.height * header.width
             size = area * header.kind.itemsize
             for numbers in np.array_split(group["row"].to_numpy(), 1 + len(group) * size // _CHUNK):
                 first, last = int(numbers[0]), int(numbers[-1])
@@ -188,8 +188,12 @@ def _role(array: str) -> tuple[str | None, str]:
     return roles[-1] if roles else None, " ".join(word for word in words if word not in _ROLES)
 
 
+def _header(folder: Folder, array: str) -> Header:
+    return _header_of(folder.location, array, folder.stamp(_place(array)[0]))
+
+
 @lru_cache(maxsize=8)
-def _header(location: str, array: str) -> Header:
+def _header_of(location: str, array: str, _stamp: str) -> Header:
     folder = Folder.open(location)
     head = io.BytesIO(Unpacked(folder, *_place(array)).read(0, _HEAD))
     where = f"{folder.name}/{array}"

@@ -82,7 +82,7 @@ class PixelCsv:
         return pa.concat_tables([self._index_file(name) for name in self.files])
 
     def _index_file(self, name: str) -> pa.Table:
-        layout = _layout(self.folder.location, name, self.label_column)
+        layout = _layout(self.folder, name, self.label_column)
         content = Unpacked(self.folder, name)
         starts, sizes, fields = _lines(content, layout)
         if not len(starts):
@@ -119,16 +119,20 @@ class PixelCsv:
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:
         """Parse lines; one that is no image is a reject."""
         for name, group in by_file(rows):
-            layout = _layout(self.folder.location, name, self.label_column)
-            content = unpacked(self.folder.location, name)
+            layout = _layout(self.folder, name, self.label_column)
+            content = unpacked(self.folder, name)
             starts, ends = group["row"].to_numpy(), group["row"].to_numpy() + group["size"].to_numpy()
             for some in np.array_split(np.arange(len(group)), 1 + int(ends[-1] - starts[0]) // _PARSED):
                 for image in _images(_text(content, starts[some], ends[some]), layout):
                     yield image.T if self.transposed and not isinstance(image, Reject) else image
 
 
+def _layout(folder: Folder, name: str, label_column: str | None) -> Layout:
+    return _layout_of(folder.location, name, label_column, folder.stamp(name))
+
+
 @lru_cache(maxsize=8)
-def _layout(location: str, name: str, label_column: str | None) -> Layout:
+def _layout_of(location: str, name: str, label_column: str | None, _stamp: str) -> Layout:
     folder = Folder.open(location)
     head = Unpacked(folder, name).read(0, _HEAD)
     start = 3 if head.startswith(b"\xef\xbb\xbf") else 0  # the byte order mark of UTF-8
@@ -211,7 +215,8 @@ def _raw_labels(data: bytes, begins: Offsets, ends: Offsets, layout: Layout) -> 
     if place is None:
         return [b""] * len(begins)
     if place == 0:  # labels are short: this spares a copy of the line
-        return [data[begin : begin + 32].partition(delimiter)[0] for begin in begins.tolist()]
+        short = zip(begins.tolist(), np.minimum(begins + 32, ends).tolist(), strict=True)
+        return [data[begin:end].partition(delimiter)[0] for begin, end in short]
     lines = (data[begin:end].split(delimiter, place + 1) for begin, end in zip(begins, ends, strict=True))
     return [line[place] if len(line) > place else b"" for line in lines]
 

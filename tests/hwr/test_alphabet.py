@@ -44,7 +44,32 @@ def test_letters_start_at_one_and_the_first_case_is_taken():
     assert read_mapping("1 65 97\n2 66 98\n\n", "letters") == {1: "A", 2: "B"}
 
 
-@pytest.mark.parametrize("text", ["", "x 65", "1", "1 65\n1 66", "1 99999999999"])
+@pytest.mark.parametrize("text", ["", "x 65", "1", "1 65\n1 66", "1 99999999999", "1 55296", "1 0"])
 def test_a_broken_mapping_is_one_line(text):
     with pytest.raises(InputError, match=r"^letters"):
         read_mapping(text, "letters")
+
+
+def test_json_maps_in_either_direction_or_as_a_list():
+    assert read_mapping('{"0": "A", "1": "é"}', "m") == {0: "A", 1: "é"}
+    assert read_mapping('{"A": 0, "é": 1}', "m") == {0: "A", 1: "é"}
+    assert read_mapping('["A", "é"]', "m") == {0: "A", 1: "é"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[]",
+        '{"0": 1.5}',
+        '{"x": "y"}',
+        '{"0": true}',
+        '{"0": "a", "0": "b"}',
+        '{"0": "\\ud800"}',
+        "[" * 99_999,
+        "[[1]]",
+    ],
+)
+def test_json_that_maps_nothing_is_one_line(text):
+    with pytest.raises(InputError, match=r"^m "):
+        read_mapping(text, "m")

@@ -84,3 +84,9 @@ def test_writers_are_held_out_by_about_their_share():
     found = Counter(split([str(n) for n in range(3410)], ["a"] * 3410, None, writers, SplitConfig(split_by="writer")))
     assert 0.08 < found["test"] / 3410 <= 0.1
     assert 0.07 < found["val"] / 3410 <= 0.1
+
+
+def test_one_writer_of_nearly_everything_stays_for_training():
+    writers = ["ann"] * 980 + ["bob"] * 10 + ["cyd"] * 10
+    found = split([str(number) for number in range(1000)], ["a"] * 1000, None, writers, SplitConfig(split_by="writer"))
+    assert Counter(found) == {"train": 980, "test": 10, "val": 10}

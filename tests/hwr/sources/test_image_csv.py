@@ -123,3 +123,25 @@ def test_english_comes_from_its_zip(data):
     assert len(index["label"].unique()) == 62
     assert sorted(map(int, index["writer"].unique().to_pylist())) == list(range(1, 56))
     assert all(image.shape == (900, 1200) for image in found.read(index.slice(1000, 3)))
+
+
+def test_folders_that_are_links_out_of_the_root_and_impossible_paths_are_rejects(top):
+    (top.parent / "away").mkdir()
+    (top / "Img" / "img0-001.png").rename(top.parent / "away" / "secret.png")
+    (top / "link").symlink_to(top.parent / "away")
+    long = "x" * 300 + ".png"
+    (top / "some.csv").write_text(f"image,gt\nlink/secret.png,a\n{long},b\nIm\0g.png,c\nImg/img1-002.png,d\n")
+    index, images = read(source(top))
+    assert index["reason"].to_pylist() == ["outside-folder", "bad-name", "bad-name", None]
+    assert index["label"].to_pylist()[3] == "d"
+    assert np.array_equal(images, digits()[1:2])
+
+
+def test_an_archive_is_read_in_its_own_order(top):
+    with tarfile.open(top / "Img.tar.gz", "w:gz") as archive:
+        for number in (4, 0, 2):
+            archive.add(top / "Img" / f"img{number}-00{number % 3 + 1}.png", f"Img/img{number}-00{number % 3 + 1}.png")
+    index, images = read(source(top, Archive(Folder.open(str(top)), "Img.tar.gz")))
+    assert index["label"].to_pylist()[-3:] == ["4", "0", "2"]
+    assert index["reason"].to_pylist()[:3] == ["missing"] * 3
+    assert np.array_equal(images, digits()[[4, 0, 2]])

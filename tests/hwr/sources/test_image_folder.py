@@ -9,6 +9,7 @@ from PIL import Image
 from hwr.errors import InputError, Reject
 from hwr.sources import ImageFolder, read_glyphs
 from hwr.storage import Folder
+from tests.pictures import digits, encode
 
 
 def source(path, **settings) -> ImageFolder:
@@ -112,3 +113,22 @@ def test_missing_and_empty_folders_are_one_line(tmp_path):
         source(tmp_path / "none").index()
     with pytest.raises(InputError, match="has no files in it"):
         source(tmp_path).index()
+
+
+def test_split_folders_are_splits_also_beside_loose_files_and_never_beside_labels(tmp_path):
+    for path in ("train/A/1.png", "test/A/2.png", "README.md"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(encode(digits()[0]))
+    index = ImageFolder(Folder.open(str(tmp_path))).index()
+    found = dict(
+        zip(
+            index["key"].to_pylist(),
+            zip(index["label"].to_pylist(), index["split"].to_pylist(), strict=True),
+            strict=True,
+        )
+    )
+    assert found == {"train/A/1.png": ("A", "train"), "test/A/2.png": ("A", "test"), "README.md": (None, None)}
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "3.png").write_bytes(encode(digits()[0]))
+    with pytest.raises(InputError, match="has the folders test and train beside others, such as 'all'"):
+        ImageFolder(Folder.open(str(tmp_path))).index()

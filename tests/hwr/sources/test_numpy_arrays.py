@@ -143,3 +143,40 @@ def test_no_archive_is_one_line(tmp_path):
     (tmp_path / "some.npz").write_bytes(io.BytesIO(b"hello").read())
     with pytest.raises(InputError, match=r"some\.npz is damaged or no \.npz file"):
         source(tmp_path).index()
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 28, 28), }", "has the shape"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (-5, 28, 28), }", "has the shape"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (5, -28, -28), }", "has the shape"),
+        ("{[]: 1}", "is not an array of NumPy's"),
+        ("((((((", "is not an array of NumPy's"),
+    ],
+)
+def test_headers_that_lie_are_one_line(tmp_path, header, message):
+    text = header.encode().ljust(117) + b"\n"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    with pytest.raises(InputError, match=message):
+        source(tmp_path).index()
+
+
+def test_two_arrays_for_one_role_and_labels_that_are_no_classes_are_refused(tmp_path, some):
+    np.savez(tmp_path / "some.npz", x_train=some[0], data_train=some[0])
+    with pytest.raises(
+        InputError, match=r"has some\.npz!/x_train and some\.npz!/data_train: which of them has the images"
+    ):
+        source(tmp_path).index()
+    np.savez(tmp_path / "some.npz", x=some[0], y=some[1] + 0.5)
+    with pytest.raises(InputError, match="holds numbers that are no class numbers"):
+        source(tmp_path).index()
+    np.savez(tmp_path / "some.npz", x=some[0], y=np.where(some[1] == 3, np.nan, some[1]))
+    with pytest.raises(InputError, match="holds numbers that are no class numbers"):
+        source(tmp_path).index()
+
+
+def test_a_lone_axis_of_one_is_no_side(tmp_path, some):
+    for shape in ((30, 64, 1), (30, 1, 64), (30, 1, 8, 8)):
+        np.save(tmp_path / "x.npy", some[0].reshape(shape))
+        assert np.array_equal(read(source(tmp_path))[1], some[0])

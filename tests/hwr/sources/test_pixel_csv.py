@@ -181,3 +181,38 @@ def test_kaggles_emnist_is_turned_upright(data):
     assert np.array_equal(
         list(found.read(found.index().slice(0, 50))), raw[:, 1:].reshape(-1, 28, 28).transpose(0, 2, 1)
     )
+
+
+@pytest.mark.parametrize("place", [0, 64])
+def test_the_numbered_header_that_pandas_writes_is_a_header(tmp_path, some, place):
+    names = [str(number) for number in range(64)]
+    names.insert(place, "label")
+    rows = np.insert(some[0].reshape(30, -1), place, some[1], axis=1)
+    text = ",".join(names) + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rows.tolist())
+    (tmp_path / "some.csv").write_text(text)
+    index, images = read(source(tmp_path))
+    assert index["label"].to_pylist() == [str(label) for label in some[1]]
+    assert np.array_equal(images, some[0])
+    (tmp_path / "some.csv").write_text(text.replace("label", "digit"))
+    with pytest.raises(InputError, match="has no column called label: say with --label-column"):
+        source(tmp_path).index()
+    assert np.array_equal(read(source(tmp_path, label_column="digit"))[1], some[0])
+
+
+def test_a_column_of_characters_is_read_as_characters_also_where_some_are_digits(tmp_path, some):
+    az35 = dict(enumerate("123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    (tmp_path / "some.csv").write_text(lines(some[0][:4], np.array(["1", "9", "A", "Z"])))
+    assert source(tmp_path, characters=az35).index()["label"].to_pylist() == list("19AZ")
+    (tmp_path / "some.csv").write_text(lines(some[0][:4], np.array(["0", "1", "2", "A"])))
+    index = source(tmp_path, characters=az35).index()
+    assert index["label"].to_pylist() == ["1", "2", "3", None]
+    assert index["detail"].to_pylist()[3] == "label 'A'"
+
+
+def test_a_short_last_line_costs_itself_alone(tmp_path, some):
+    for end in ("5", "5,", "5\n"):
+        (tmp_path / "some.csv").write_text(lines(*some) + end)
+        images = read(source(tmp_path))[1]
+        assert np.array_equal(images[:30], some[0])
+        assert images[30].reason == "wrong-length"
+    assert parse(b"007,5\n", 3) is None
