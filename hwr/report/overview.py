@@ -34,7 +34,7 @@ REASONS = {
     "unopenable": "It could not be opened: often a matter of permissions.",
     "missing": "It is listed, but no such file is there.",
     "named-twice": "An earlier line of the table names the same file; it counts once.",
-    "unknown-label": "Its label is not in the alphabet that was asked for.",
+    "unknown-label": "Its label is not in the alphabet, which is the digits if none is given.",
     "wrong-length": "The row has more or fewer values than a picture has pixels.",
     "out-of-range": "A pixel lies outside 0 to 255.",
     "not-a-number": "A pixel is no whole number.",
