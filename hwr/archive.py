@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from hwr.errors import InputError, Reject, RejectError
+from hwr.errors import InputError, Reject, RejectError, one_line
 from hwr.storage import Folder
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -59,7 +59,7 @@ class Archive:
         try:
             return opened.read(path)
         except _DAMAGED as error:
-            raise RejectError(Reject("corrupt", f"{self.name}: {_line(error)}")) from error
+            raise RejectError(Reject("corrupt", f"{self.name}: {one_line(error)}")) from error
 
     def _open(self) -> "_Zip | _Tar":
         return _opened(self.folder.location, self.name, self.stamp)
@@ -101,8 +101,4 @@ def _opened(location: str, name: str, _stamp: str) -> _Zip | _Tar:
             return _Zip(zipfile.ZipFile(folder.open_file(name)))
         return _Tar(tarfile.open(fileobj=folder.open_file(name)))
     except _DAMAGED as error:
-        raise InputError(f"{folder.name}/{name} is damaged or no archive: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{folder.name}/{name} is damaged or no archive: {one_line(error)}") from error

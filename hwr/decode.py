@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from hwr.errors import Reject, RejectError
+from hwr.errors import Reject, RejectError, one_line
 
 Grey = npt.NDArray[np.uint8]
 
@@ -57,13 +57,13 @@ def decode(data: bytes) -> Grey:
         except RejectError:
             raise
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise RejectError(Reject("too-large", _line(error))) from error
+            raise RejectError(Reject("too-large", one_line(error))) from error
         except UnidentifiedImageError as error:
             if data.startswith(_MAGIC):
                 raise RejectError(Reject("corrupt", "the header of the file is broken")) from error
             raise RejectError(Reject("not-an-image", f"none of {', '.join(FORMATS)}")) from error
         except Exception as error:  # decoders of broken bytes raise whatever they stumble over
-            raise RejectError(Reject("corrupt", _line(error))) from error
+            raise RejectError(Reject("corrupt", one_line(error))) from error
 
 
 def _decode_any(data: bytes) -> Grey:
@@ -134,7 +134,3 @@ def _is_plain_png(data: bytes) -> bool:
         kinds.append(kind)
         at = end + 4
     return at == len(data) and _PLAIN_CHUNKS.fullmatch(b"".join(kinds)) is not None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

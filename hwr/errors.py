@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, as one line; its type, where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class HwrError(Exception):
     """Anything a user can mend. The command line prints its message and exits with status 1."""
 

@@ -18,7 +18,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Literal, get_args
 
-from hwr.errors import InputError
+from hwr.errors import InputError, one_line
 
 Name = Literal[
     "mnist", "emnist-balanced", "emnist-letters", "emnist-digits", "emnist-byclass", "emnist-bymerge", "emnist-mnist"
@@ -88,7 +88,7 @@ def _why(error: Exception, path: Path) -> str:
     """What went wrong with one mirror. torchvision raises a bare RuntimeError when a checksum does not match."""
     if type(error) is RuntimeError and path.exists():
         return f"what arrived ({path.stat().st_size:,} bytes) does not have the published checksum"
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)
 
 
 @contextlib.contextmanager

@@ -75,8 +75,8 @@ def write(out: Folder, part: str, samples: pa.Table, rejects: pa.Table) -> None:
     groups = [samples.filter(pc.equal(samples["split"], split)) for split in SPLITS]
     groups = [group for group in groups if len(group)] or [samples]
     marks = b"".join(duplicates.digests(images_from_arrow(group["image"])).tobytes() for group in groups)
-    noted = groups[0].schema.with_metadata({**samples.schema.metadata, _DIGESTS: base64.b64encode(marks)})
-    out.write_table(f"samples/{part}.parquet", *(group.cast(noted) for group in groups))
+    noted = {**samples.schema.metadata, _DIGESTS: base64.b64encode(marks)}
+    out.write_table(f"samples/{part}.parquet", *(group.replace_schema_metadata(noted) for group in groups))
 
 
 def read_all(out: Folder, parts: list[str]) -> pd.DataFrame:

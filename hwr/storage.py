@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from hwr.errors import InputError, OutputError
+from hwr.errors import InputError, OutputError, one_line
 
 _CLUTTER = ("thumbs.db", "desktop.ini")
 
@@ -46,7 +46,7 @@ class Folder:
         try:
             fs, path = pafs.FileSystem.from_uri(location)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise InputError(f"{location} is not a location that can be opened: {_line(error)}") from error
+            raise InputError(f"{location} is not a location that can be opened: {one_line(error)}") from error
         return cls(location, fs, path.rstrip("/"))
 
     @classmethod
@@ -58,12 +58,17 @@ class Folder:
         """
         folder = cls.open(location)
         above, _, name = folder.path.rpartition("/")
-        stem, mark, options = folder.name.partition("?") if "://" in folder.name else (folder.name, "", "")
-        return cls(f"{stem.rstrip('/').rpartition('/')[0] or above}{mark}{options}", folder.fs, above or "/"), name
+        stem, options = folder._stem()
+        return cls(f"{stem.rpartition('/')[0] or above}{options}", folder.fs, above or "/"), name
 
     def __truediv__(self, child: str) -> "Folder":
+        stem, options = self._stem()
+        return Folder(f"{stem}/{child}{options}", self.fs, f"{self.path}/{child}")
+
+    def _stem(self) -> tuple[str, str]:
+        """The name without a slash at its end, and the options of a URI (``?endpoint_override=…``)."""
         stem, mark, options = self.name.partition("?") if "://" in self.name else (self.name, "", "")
-        return Folder(f"{stem.rstrip('/')}/{child}{mark}{options}", self.fs, f"{self.path}/{child}")
+        return stem.rstrip("/"), f"{mark}{options}"
 
     @property
     def is_local(self) -> bool:
@@ -171,7 +176,7 @@ class Folder:
             with self.fs.open_output_stream(path, compression=None) as stream:
                 stream.write(data)
         except OSError as error:
-            full = "the disk is full" if error.errno == errno.ENOSPC else _line(error)
+            full = "the disk is full" if error.errno == errno.ENOSPC else one_line(error)
             raise OutputError(f"cannot write {self.name}/{name}: {full}") from error
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -183,7 +188,7 @@ class Folder:
         try:
             value = json.loads(self.read_bytes(name))
         except ValueError as error:
-            raise InputError(f"{self.name}/{name} is not a readable JSON file: {_line(error)}") from error
+            raise InputError(f"{self.name}/{name} is not a readable JSON file: {one_line(error)}") from error
         if not isinstance(value, dict):
             raise InputError(f"{self.name}/{name} is damaged: it holds a {type(value).__name__} instead of an object")
         return value
@@ -207,7 +212,7 @@ class Folder:
         try:
             return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs, filters=chosen)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.name}/{name} is damaged or gone: {_line(error)}") from error
+            raise InputError(f"{self.name}/{name} is damaged or gone: {one_line(error)}") from error
 
     def write_table(self, name: str, *groups: pa.Table) -> None:
         """Write one Parquet file, zstd-compressed, complete or not at all.
@@ -262,7 +267,3 @@ def _replace(path: str, data: bytes | pa.Buffer) -> None:
         if os.path.exists(beside):
             os.unlink(beside)
         raise
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -8,7 +8,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from hwr.errors import InputError
+from hwr.errors import InputError, one_line
 from hwr.storage import Folder, is_clutter
 
 _STEP = 1 << 20
@@ -61,7 +61,7 @@ class Unpacked:
             # One step of unpacking at a time, so that everything before the damage comes out.
             return self._file.read(size) if self._plain else self._file.read1(size)  # type: ignore[attr-defined]
         except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
-            self.damage = " ".join(str(error).split())
+            self.damage = one_line(error)
             return b""
 
 
@@ -88,7 +88,7 @@ def _open(folder: Folder, name: str, member: str | None) -> tuple[IO[bytes], boo
         archive = zipfile.ZipFile(file)
         return archive.open(member or _only_member(archive, f"{folder.name}/{name}")), False
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, KeyError, pa.ArrowInvalid) as error:
-        raise InputError(f"{folder.name}/{name} cannot be unpacked: {' '.join(str(error).split())}") from error
+        raise InputError(f"{folder.name}/{name} cannot be unpacked: {one_line(error)}") from error
 
 
 def _only_member(archive: zipfile.ZipFile, name: str) -> str:

@@ -1,6 +1,5 @@
 """The one place that starts, checks and quiets Ray, and that runs a job's parts on it."""
 
-import importlib
 import os
 import re
 import signal
@@ -116,7 +115,8 @@ def _start(needed: threading.Event, over: threading.Event) -> None:
     needed.wait(MISTAKES_S)
     if over.is_set():
         return
-    importlib.import_module("ray.data")  # a second's work that can be done here, beside the job's own
+    import ray.data  # noqa: PLC0415 - a second's work that can be done here, beside the job's own
+
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _answers(address)

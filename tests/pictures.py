@@ -52,3 +52,15 @@ def idx(name):
 
 def near(one, other):
     return float(np.abs(one.astype(int) - other).mean())
+
+
+def read(source):
+    """The index of a source, and what it reads of the rows that are not known rejects."""
+    index = source.index()
+    return index, list(source.read(index.filter(index["reason"].is_null())))
+
+
+def lines(images, labels, end="\n", delimiter=","):
+    """Images as lines of a table of pixels, the label first."""
+    rows = np.column_stack([labels, images.reshape(len(images), -1)])
+    return "".join(delimiter.join(map(str, row)) + end for row in rows.tolist())

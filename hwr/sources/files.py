@@ -28,28 +28,27 @@ def problem(top: Folder | Archive, path: str, size: int) -> tuple[str | None, st
         return "not-an-image", "the file name has no image ending"
     if size > MAX_BYTES:
         return "too-large", f"{size:,} bytes, more than {MAX_BYTES:,}"
-    return _local_problem(top.path, path) if isinstance(top, Folder) and top.is_local else (None, None)
+    return _local_problem(top, path) if isinstance(top, Folder) and top.is_local else (None, None)
 
 
 def is_inside(top: Folder, path: str) -> bool:
-    """Whether a folder, by its path below the top, lies there in truth and not by way of a link."""
+    """Whether what a path below the top names lies there in truth, and not elsewhere by way of a link."""
     if not top.is_local:
         return True
     root = os.path.realpath(top.path)
     return os.path.commonpath([root, os.path.realpath(f"{top.path}/{path}")]) == root
 
 
-def _local_problem(top: str, path: str) -> tuple[str | None, str | None]:
+def _local_problem(top: Folder, path: str) -> tuple[str | None, str | None]:
     """A file of this machine that is no regular file, or a link that leads out of the top or nowhere."""
-    path = f"{top}/{path}"
-    mode = os.lstat(path).st_mode
+    whole = f"{top.path}/{path}"
+    mode = os.lstat(whole).st_mode
     if stat.S_ISLNK(mode):
-        root, target = os.path.realpath(top), os.path.realpath(path)
-        if os.path.commonpath([root, target]) != root:
+        if not is_inside(top, path):
             return "outside-folder", "a link that leads out of the folder"
-        if not os.path.exists(path):
+        if not os.path.exists(whole):
             return "missing", "a link that leads nowhere"
-        mode = os.stat(path).st_mode
+        mode = os.stat(whole).st_mode
     if not stat.S_ISREG(mode):
         return "not-a-file", "a folder, pipe, socket or device"
     return None, None

@@ -123,16 +123,17 @@ class ImageCsv:
 
     def _look(self, paths: Sequence[str]) -> list[_Found]:
         """Each file's size and stamp, and what is wrong with it, in the order of the lines."""
-        safe = [path for path in dict.fromkeys(paths) if _unsafe(path) is None]
+        unsafe = {path: _unsafe(path) for path in paths}
+        safe = [path for path, why in unsafe.items() if why is None]
         known = (
             self._archived(self.images, safe) if isinstance(self.images, Archive) else self._filed(self.images, safe)
         )
         seen: set[str] = set()
         found = []
         for path in paths:
-            unsafe = _unsafe(path)
-            if unsafe:
-                found.append(_Found(0, "", *unsafe))
+            why = unsafe[path]
+            if why:
+                found.append(_Found(0, "", *why))
             elif path in seen:
                 found.append(_Found(0, "", "named-twice", "an earlier line names the same file"))
             else:

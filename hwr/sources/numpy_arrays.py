@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from hwr.errors import InputError, Reject
+from hwr.errors import InputError, Reject, one_line
 from hwr.sources.base import Image, by_file, index_of, numbered, official_split
 from hwr.sources.labels import by_name, by_number, labelled
 from hwr.storage import Folder
@@ -103,7 +103,7 @@ class NumpyArrays:
             data = Unpacked(self.folder, *_place(array)).read(0, _HEAD + count * _LABEL)
             values = np.load(io.BytesIO(data), allow_pickle=False, max_header_size=_HEAD)
         except Exception as error:  # headers are Python text, and broken ones raise whatever they stumble over
-            raise InputError(f"{where} cannot be read as labels: {_line(error)}") from error
+            raise InputError(f"{where} cannot be read as labels: {one_line(error)}") from error
         if values.dtype.kind not in "uifUS" or values.size != count:
             raise InputError(
                 f"{where} should hold {count} labels, one for each image of {images}, but is an array of "
@@ -172,7 +172,7 @@ def _arrays(folder: Folder, file: str) -> list[str]:
         with zipfile.ZipFile(folder.open_file(file)) as archive:
             return [f"{file}!/{name.removesuffix('.npy')}" for name in archive.namelist() if name.endswith(".npy")]
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise InputError(f"{folder.name}/{file} is damaged or no .npz file: {_line(error)}") from error
+        raise InputError(f"{folder.name}/{file} is damaged or no .npz file: {one_line(error)}") from error
 
 
 def _place(array: str) -> tuple[str, str | None]:
@@ -201,7 +201,7 @@ def _header_of(location: str, array: str, _stamp: str) -> Header:
         read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
         shape, column_major, kind = read[np.lib.format.read_magic(head)[0]](head)
     except Exception as error:  # see _labels
-        raise InputError(f"{where} is not an array of NumPy's: {_line(error)}") from error
+        raise InputError(f"{where} is not an array of NumPy's: {one_line(error)}") from error
     if kind.kind not in "buif":
         raise InputError(f"{where} holds {kind} instead of numbers: it is not read, since that could run code")
     if column_major and len(shape) > 1:
@@ -214,7 +214,3 @@ def _header_of(location: str, array: str, _stamp: str) -> Header:
             f"{where} has the shape {shape}: expected (N, S, S), (N, S, S, 1) or (N, S*S) for N images of S x S pixels"
         )
     return Header(shape[0], *sides, kind, head.tell())
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hwr.errors import InputError, Reject
+from hwr.errors import InputError, Reject, one_line
 from hwr.sources.arrow_images import read_images
 from hwr.sources.base import SPLIT_WORDS, Image, index_of, numbered
 from hwr.sources.labels import by_name
@@ -178,11 +178,11 @@ def _readable(folder: Folder, name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # readers of broken bytes raise whatever they stumble over
-        raise InputError(f"{folder.name}/{name} is not a readable Parquet file: {_line(error)}") from error
+        raise InputError(f"{folder.name}/{name} is not a readable Parquet file: {one_line(error)}") from error
 
 
 @lru_cache(maxsize=2)
-def _reader(location: str, name: str, stamp: str, image: str | None, label: str | None) -> "_Reader":  # noqa: ARG001
+def _reader(location: str, name: str, _stamp: str, image: str | None, label: str | None) -> "_Reader":
     """Cached, because a worker reads many parts of the same file; a file that has changed has another stamp."""
     folder = Folder.open(location)
     file, columns = ParquetImages(folder, (name,), None, image, label)._open(name)
@@ -237,9 +237,5 @@ class _Reader:
             self._values = next(self._batches).column(self._column)
             self._stop += len(self._values)
         except Exception as error:  # noqa: BLE001 - see _readable; nothing behind the damage can be found
-            reject = Reject("corrupt", _line(error) or "the file ends early")
+            reject = Reject("corrupt", one_line(error) if str(error) else "the file ends early")
             self._stop, self._image = int(self._ends[self._group + 1]), lambda _: reject
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

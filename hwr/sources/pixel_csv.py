@@ -57,7 +57,7 @@ class PixelCsv:
     Attributes:
         folder: Where the files lie.
         files: Their names.
-        characters: Class number to character; a label that is no number is a character itself.
+        characters: Class number to character; where half of a column's labels are no numbers, they are characters.
         label_column: The name of the label's column; without it, the one of a usual name, or the first.
         transposed: Whether images are stored transposed, as EMNIST's are.
     """

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from hwr import manifest
 from hwr.errors import InputError, Reject
 from hwr.schema import images_from_arrow
-from hwr.sources.base import INDEX, Image
+from hwr.sources.base import Image, index_of
 from hwr.storage import Folder
 
 
@@ -55,15 +55,14 @@ class Samples:
 
     def _index_file(self, name: str, stamp: str) -> pa.Table:
         table = self.folder.read_table(name, ["id", "label", "split", "writer"])
-        count = len(table)
-        columns = {
-            "key": table["id"], "label": table["label"], "split": table["split"], "writer": table["writer"],
-            "file": pa.array([name] * count, pa.string()), "row": pa.array(range(count), pa.int64()),
-            "size": pa.array([0] * count, pa.int64()),
-            "stamp": pa.array([stamp] * count, pa.string()),
-            "reason": pa.nulls(count, pa.string()), "detail": pa.nulls(count, pa.string()),
-        }  # fmt: skip
-        rows = pa.table(columns, schema=INDEX)
+        rows = index_of(
+            len(table),
+            key=table["id"],
+            **{column: table[column] for column in ("label", "split", "writer")},
+            file=name,
+            row=range(len(table)),
+            stamp=stamp,
+        )
         return rows if self.split is None else rows.filter(pc.equal(rows["split"], self.split))
 
     def read(self, rows: pa.Table) -> Iterator[Image | Reject]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hwr.errors import InputError
 from hwr.sources import Raw, open_source
-from tests.hwr.sources.test_pixel_csv import lines
+from tests.pictures import lines
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hwr.archive import Archive
 from hwr.errors import InputError, Reject
 from hwr.sources.image_csv import ImageCsv
 from hwr.storage import Folder
-from tests.pictures import digits
+from tests.pictures import digits, read
 
 
 @pytest.fixture
@@ -28,11 +28,6 @@ def top(tmp_path):
 def source(top, images=None, **options):
     folder = Folder.open(str(top))
     return ImageCsv(folder, "some.csv", images or folder, **options)
-
-
-def read(found):
-    index = found.index()
-    return index, list(found.read(index.filter(index["reason"].is_null())))
 
 
 def test_files_of_a_folder_are_read(top):

@@ -13,17 +13,13 @@ from hypothesis.extra import numpy as hnp
 from hwr.errors import InputError, Reject
 from hwr.sources.numpy_arrays import NumpyArrays, to_grey
 from hwr.storage import Folder
+from tests.pictures import read
 
 DIGITS = dict(enumerate("0123456789"))
 
 
 def source(folder, *files, characters=DIGITS):
     return NumpyArrays(Folder.open(str(folder)), files or tuple(sorted(os.listdir(folder))), characters)
-
-
-def read(found):
-    index = found.index()
-    return index, list(found.read(index.filter(index["reason"].is_null())))
 
 
 @pytest.fixture(scope="module")

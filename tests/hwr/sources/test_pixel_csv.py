@@ -12,24 +12,14 @@ from hypothesis.extra import numpy as hnp
 from hwr.errors import InputError, Reject
 from hwr.sources.pixel_csv import PixelCsv, parse
 from hwr.storage import Folder
-from tests.pictures import idx
+from tests.pictures import idx, lines, read
 
 DIGITS = dict(enumerate("0123456789"))
 LETTERS = dict(enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 
-def lines(images, labels, end="\n", delimiter=","):
-    rows = np.column_stack([labels, images.reshape(len(images), -1)])
-    return "".join(delimiter.join(map(str, row)) + end for row in rows.tolist())
-
-
 def source(folder, name="some.csv", characters=DIGITS, **options):
     return PixelCsv(Folder.open(str(folder)), (name,), characters, **options)
-
-
-def read(found):
-    index = found.index()
-    return index, list(found.read(index.filter(index["reason"].is_null())))
 
 
 @pytest.fixture(scope="module")
