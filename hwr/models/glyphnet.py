@@ -9,11 +9,8 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that all of PyTorch uses
 
-
-def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
+from hwr.errors import InputError
+from hwr.models._layers import convolution
 
 
 class _Residual(nn.Module):
@@ -21,7 +18,7 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _convolution(channels, channels)
+        self.first = convolution(channels, channels, bias=False)
         self.second = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
@@ -35,16 +32,19 @@ class GlyphNet(nn.Module):
     Args:
         size: Side of the glyphs, in pixels; at least 8.
         classes: Number of labels.
+
+    Raises:
+        InputError: The glyphs are too small.
     """
 
     def __init__(self, size: int, classes: int) -> None:
         super().__init__()
         if size < 8:
-            raise ValueError(f"glyphs of {size} pixels are smaller than three halvings allow")
+            raise InputError(f"glyphnet needs glyphs of 8 pixels or more, not {size}")
         self.features = nn.Sequential(
-            _convolution(1, 32, kernel=5, stride=2), _Residual(32),
-            _convolution(32, 64, stride=2), _Residual(64),
-            _convolution(64, 128, stride=2), _Residual(128),
+            convolution(1, 32, kernel=5, stride=2, bias=False), _Residual(32),
+            convolution(32, 64, stride=2, bias=False), _Residual(64),
+            convolution(64, 128, stride=2, bias=False), _Residual(128),
         )  # fmt: skip
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(128, classes)
