@@ -30,6 +30,11 @@ def as_input(glyphs: Tensor) -> Tensor:
     return glyphs.unsqueeze(1).float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
+def as_glyphs(images: Tensor) -> Tensor:
+    """The other way: (N, 1, S, S) float in [0, 1] as glyphs (N, S, S) uint8."""
+    return images.squeeze(1).mul(255).round_().to(torch.uint8)
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bf16 natively."""
     if device.type == "cuda":
