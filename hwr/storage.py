@@ -179,6 +179,20 @@ class Folder:
             full = "the disk is full" if error.errno == errno.ENOSPC else one_line(error)
             raise OutputError(f"cannot write {self.name}/{name}: {full}") from error
 
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        try:
+            self.fs.delete_file(f"{self.path}/{name}")
+        except FileNotFoundError:
+            return
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder and all that is in it; one that is gone already is no error."""
+        try:
+            self.fs.delete_dir(f"{self.path}/{name}")
+        except FileNotFoundError:
+            return
+
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file that holds one object.
 
