@@ -30,15 +30,8 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], theme: Theme
         A PNG file.
     """
     size = len(labels)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    strength = np.where(np.eye(size, dtype=bool), share, np.sqrt(share))
-    strength = np.where(counts > 0, SMALLEST + (1 - SMALLEST) * strength, 0)
+    strength, colours = shades(counts, theme)
     figure, axes, strips = _square(theme, labels)
-    colours = np.where(
-        np.eye(size, dtype=bool)[..., None],
-        drawing.mix(theme, theme.right, strength),
-        drawing.mix(theme, theme.wrong, strength),
-    )
     line = drawing.mix(theme, theme.line, np.array([1.0 if size <= PRINTED else 0.5]))
     axes.pcolormesh(colours, edgecolors=line, linewidth=1 if size <= PRINTED else 0.5 if size <= MOST_NAMES else 0)
     axes.set(xlabel="predicted", ylabel="true", xlim=(0, size), ylim=(size, 0))
@@ -48,6 +41,16 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], theme: Theme
         _print_counts(axes, counts, strength, theme)
     _key(strips, theme)
     return drawing.png(figure)
+
+
+def shades(counts: npt.NDArray[np.int64], theme: Theme) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """How strongly (C, C) in [0, 1], and in which RGB (C, C, 3) in [0, 1], `confusion` colours its cells."""
+    diagonal = np.eye(len(counts), dtype=bool)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    strength = np.where(diagonal, share, np.sqrt(share))
+    strength = np.where(counts > 0, SMALLEST + (1 - SMALLEST) * strength, 0)
+    right, wrong = (drawing.mix(theme, colour, strength) for colour in (theme.right, theme.wrong))
+    return strength, np.where(diagonal[..., None], right, wrong)
 
 
 def f1_bars(characters: Sequence[Character], theme: Theme = LIGHT) -> bytes:

@@ -4,17 +4,15 @@ They are drawn with Pillow: an ingest waits for them, and matplotlib takes secon
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import font_manager
 from matplotlib.ticker import MaxNLocator
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from hwr.report import drawing
 from hwr.report.drawing import CHARACTERS, LIGHT, MOST_NAMES, PRINTED, WIDTH, Theme
+from hwr.report.pen import Pen, pixels, points
 
 COLUMNS = 2
 PLACES = 12  # glyphs beside each other for which a sheet has room
@@ -22,7 +20,6 @@ UNEVEN = 50  # from this ratio of the most to the fewest samples on, only a loga
 FLOOR = 0.6  # where a logarithmic scale begins: one sample still has a bar
 LEFT, RIGHT, TITLE, TALL, GAP = 0.75, 0.1, 0.34, 1.3, 0.16  # inches: the margins and the height of a panel of bars
 WIDEST = 0.8  # inches: a bar of one class would be a wall
-WORDS = "DejaVu Sans"
 
 
 def sheet(groups: Sequence[tuple[str, int, npt.NDArray[np.uint8]]], theme: Theme = LIGHT) -> bytes:
@@ -35,7 +32,7 @@ def sheet(groups: Sequence[tuple[str, int, npt.NDArray[np.uint8]]], theme: Theme
     Returns:
         A PNG file.
     """
-    column, named, gap = _pixels(WIDTH / COLUMNS), _pixels(0.85), _pixels(0.1)
+    column, named, gap = pixels(WIDTH / COLUMNS), pixels(0.85), pixels(0.1)
     side = (column - named - 2 * gap) // PLACES
     rows = -(-len(groups) // COLUMNS)
     pen = Pen.on(theme, COLUMNS * column, rows * (side + gap) + gap)
@@ -66,60 +63,23 @@ def balance(labels: Sequence[str], counts: Mapping[str, npt.NDArray[np.int64]], 
     order = np.argsort(-np.sum(list(counts.values()), axis=0), kind="stable") if many else np.arange(len(labels))
     below = 0.08 + (max(map(len, names)) * 0.61 if turned and not many else 1.3) * font / 72
     step = (WIDTH - LEFT - RIGHT) * drawing.DPI / len(labels)
-    pen = Pen.on(theme, _pixels(WIDTH), _pixels((TITLE + TALL + GAP) * len(counts) + below))
+    pen = Pen.on(theme, pixels(WIDTH), pixels((TITLE + TALL + GAP) * len(counts) + below))
     for index, (split, values) in enumerate(counts.items()):
-        top = _pixels((TITLE + TALL + GAP) * index)
+        top = pixels((TITLE + TALL + GAP) * index)
         title = _title(split, values)
-        pen.write((_pixels(LEFT), top + _pixels(0.15)), title, _points(10), theme.ink, "lm")
-        _bars(pen, values[order], step, top + _pixels(TITLE + TALL))
-    foot = pen.paper.height - _pixels(below)
+        pen.write((pixels(LEFT), top + pixels(0.15)), title, points(10), theme.ink, "lm")
+        _bars(pen, values[order], step, top + pixels(TITLE + TALL))
+    foot = pen.paper.height - pixels(below)
     if many:
         words = "classes, the most frequent first"
-        pen.write((_pixels(LEFT), foot + _pixels(0.1)), words, _points(9), theme.muted, "lm")
+        pen.write((pixels(LEFT), foot + pixels(0.1)), words, points(9), theme.muted, "lm")
         return drawing.encoded(pen.paper)
     for place, name in enumerate(names):
-        middle = _pixels(LEFT) + (place + 0.5) * step
+        middle = pixels(LEFT) + (place + 0.5) * step
         pen.write(
-            (middle, foot), name, _points(font), theme.ink, "rm" if turned else "ma", family=CHARACTERS, turned=turned
+            (middle, foot), name, points(font), theme.ink, "rm" if turned else "ma", family=CHARACTERS, turned=turned
         )
     return drawing.encoded(pen.paper)
-
-
-@dataclass(frozen=True)
-class Pen:
-    """A picture in the making."""
-
-    theme: Theme
-    paper: Image.Image
-    draw: ImageDraw.ImageDraw
-
-    @classmethod
-    def on(cls, theme: Theme, width: int, height: int) -> "Pen":
-        """An empty picture, its size in pixels."""
-        paper = Image.new("RGB", (width, height), theme.paper)
-        return cls(theme, paper, ImageDraw.Draw(paper))
-
-    def write(
-        self,
-        place: tuple[float, float],
-        text: str,
-        size: float,
-        colour: str,
-        anchor: str,
-        *,
-        family: str = WORDS,
-        turned: bool = False,
-    ) -> None:
-        """Write a text of a size in pixels at a place, its anchor as Pillow names it; turned, it reads upwards."""
-        font = _font(family, max(1.0, size))
-        if not turned:
-            self.draw.text(place, text, fill=colour, font=font, anchor=anchor)
-            return
-        _, top, right, bottom = (round(edge) for edge in font.getbbox(text, anchor="lm"))
-        mask = Image.new("L", (max(1, right), max(1, bottom - top)))
-        ImageDraw.Draw(mask).text((0, -top), text, fill=255, font=font, anchor="lm")
-        x, y = round(place[0] + top), round(place[1] - (mask.width if anchor == "lm" else 0))
-        self.paper.paste(colour, (x, y), mask.rotate(90, expand=True))
 
 
 def _title(split: str, values: npt.NDArray[np.int64]) -> str:
@@ -134,10 +94,10 @@ def _uneven(values: npt.NDArray[np.int64]) -> bool:
 
 def _bars(pen: Pen, values: npt.NDArray[np.int64], step: float, bottom: int) -> None:
     """Bars of one panel, the lines behind them, and the counts above them where there is room."""
-    most, uneven, start = int(values.max()), _uneven(values), _pixels(LEFT)
+    most, uneven, start = int(values.max()), _uneven(values), pixels(LEFT)
     counted, turned = len(values) <= MOST_NAMES, len(values) > PRINTED
     letters = len(f"{most:,}") if turned else 2  # what a count above a bar takes of the height
-    tall = _pixels(TALL - (0.06 + letters * 0.6 * 6.5 / 72 if counted else 0))
+    tall = pixels(TALL - (0.06 + letters * 0.6 * 6.5 / 72 if counted else 0))
 
     def height(value: float) -> float:
         share = np.log(max(value, FLOOR) / FLOOR) / np.log(most / FLOOR) if uneven else value / most
@@ -145,15 +105,15 @@ def _bars(pen: Pen, values: npt.NDArray[np.int64], step: float, bottom: int) -> 
 
     for tick in _ticks(most, uneven):
         y = bottom - height(tick)
-        pen.draw.line((start, y, pen.paper.width - _pixels(RIGHT), y), pen.theme.line, max(1, _pixels(0.01)))
-        pen.write((start - _pixels(0.08), y), f"{tick:,}", _points(9), pen.theme.ink, "rm")
-    margin = max(0.11 * step, (step - _pixels(WIDEST)) / 2) if counted else 0
+        pen.draw.line((start, y, pen.paper.width - pixels(RIGHT), y), pen.theme.line, max(1, pixels(0.01)))
+        pen.write((start - pixels(0.08), y), f"{tick:,}", points(9), pen.theme.ink, "rm")
+    margin = max(0.11 * step, (step - pixels(WIDEST)) / 2) if counted else 0
     for place, value in enumerate(values.tolist()):
         left, top = start + place * step + margin, bottom - height(value)
         if value:
             pen.draw.rectangle((left, top, max(left, left + step - 2 * margin - 1), bottom), pen.theme.right)
         if counted:
-            where, size = (start + (place + 0.5) * step, top - _pixels(0.04)), _points(6.5 if turned else 8.5)
+            where, size = (start + (place + 0.5) * step, top - pixels(0.04)), points(6.5 if turned else 8.5)
             colour = pen.theme.muted if value else pen.theme.wrong
             pen.write(where, f"{value:,}", size, colour, "lm" if turned else "mb", turned=turned)
 
@@ -169,16 +129,3 @@ def _scaled(glyph: npt.NDArray[np.uint8], side: int) -> Image.Image:
     """A glyph at another size; one of very few pixels keeps their edges."""
     way = Image.Resampling.NEAREST if 3 * len(glyph) <= side else Image.Resampling.BILINEAR
     return Image.fromarray(np.ascontiguousarray(glyph)).resize((side, side), way)
-
-
-@cache
-def _font(family: str, size: float) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_manager.findfont(family), size)
-
-
-def _pixels(inches: float) -> int:
-    return round(inches * drawing.DPI)
-
-
-def _points(size: float) -> float:
-    return size * drawing.DPI / 72
