@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -15,6 +16,8 @@ from hwr.storage import Folder
 WEIGHTS, CARD = "model.safetensors", "model.json"
 
 FORMAT = 1
+
+_SHIPPED = Path(__file__).parent / "pretrained"
 
 # What `hwr.glyph.canonical` does; a change there that alters glyphs must change this, so that no model is fed glyphs
 # of another kind than it learned from.
@@ -30,9 +33,10 @@ class Card:
         alphabet: Labels in the order of the model's outputs. It is kept here and nowhere else.
         size: Side of the glyphs, in pixels.
         preprocessing: What was done to an image before the model saw it.
-        data: Location and fingerprint of each samples folder that it was trained on.
+        data: Location, as it was given, and fingerprint of each samples folder that it was trained on.
         metrics: Figures of the epoch that was kept, and how it was chosen.
         settings: The settings of the run.
+        notes: What a person should know, by topic; a model that ships says here what it is good for and what not.
         versions: Versions of the software that made it.
         format: Version of this card's form.
     """
@@ -44,8 +48,37 @@ class Card:
     data: list[dict[str, str]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+
+def find(location: str) -> Folder:
+    """The model folder that a user means.
+
+    Args:
+        location: A run that hwr train made, a model folder itself, or the name of a model that ships with hwr.
+
+    Raises:
+        InputError: It is neither, the run is unfinished, or its model was changed since.
+    """
+    folder = Folder.open(location)
+    if folder.is_empty():
+        if location in shipped():
+            return Folder.open(str(_SHIPPED / location))
+        raise InputError(f"there is no run or model {location}; models that ship with hwr: {', '.join(shipped())}")
+    if folder.has(CARD):
+        return folder
+    facts = manifest.require(folder, "run")
+    model = folder / "model"
+    if fingerprint(model) != facts["fingerprint"]:
+        raise InputError(f"{model.name} was changed after its training: its files do not match {location}'s manifest")
+    return model
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with hwr."""
+    return sorted(path.parent.name for path in _SHIPPED.glob(f"*/{CARD}"))
 
 
 def save(folder: Folder, weights: Mapping[str, Tensor], card: Card) -> None:
@@ -64,14 +97,12 @@ def load(folder: Folder) -> tuple[nn.Module, Card]:
     Raises:
         InputError: Card or weights are missing, damaged, or do not belong together.
     """
-    for name in (CARD, WEIGHTS):
-        if not folder.has(name):
-            raise InputError(f"{folder.name} has no {name}: it is not a model that hwr train made")
+    _require_files(folder)
     try:
         card = Card(**folder.read_json(CARD))
     except TypeError as error:
         raise InputError(f"{folder.name}/{CARD} is not a model card that this hwr knows: {error}") from error
-    if not isinstance(card.size, int) or not all(isinstance(label, str) for label in card.alphabet):
+    if not _is_sound(card):
         raise InputError(f"{folder.name}/{CARD} is damaged: its size is no number or its alphabet no list of labels")
     if card.format != FORMAT:
         raise InputError(f"{folder.name}/{CARD} has format {card.format}, but this hwr reads format {FORMAT}")
@@ -85,6 +116,25 @@ def load(folder: Folder) -> tuple[nn.Module, Card]:
     return model.eval(), card
 
 
+def _is_sound(card: Card) -> bool:
+    """Whether a card says what it must in the form that it must have."""
+    has_size = isinstance(card.size, int) and 0 < card.size <= 1024
+    labels = card.alphabet if isinstance(card.alphabet, list) else []
+    has_labels = bool(labels) and all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels)
+    return has_size and has_labels and isinstance(card.architecture, str)
+
+
 def fingerprint(folder: Folder) -> str:
-    """A content hash of weights and card."""
+    """A content hash of weights and card.
+
+    Raises:
+        InputError: One of them is missing.
+    """
+    _require_files(folder)
     return manifest.fingerprint(folder.read_bytes(WEIGHTS), folder.read_bytes(CARD))
+
+
+def _require_files(folder: Folder) -> None:
+    for name in (CARD, WEIGHTS):
+        if not folder.has(name):
+            raise InputError(f"{folder.name} has no {name}: it is not a model that hwr train made")

@@ -111,29 +111,29 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with names such as ``recipe.epochs``."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            found |= {f"{key}.{name}": inner for name, inner in flat(value).items()}
+        else:
+            found[key] = value
+    return found
+
+
 def _plain(settings: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(settings))
 
 
 def _same(out: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    found, wanted = _flat(found), _flat(wanted)
+    found, wanted = flat(found), flat(wanted)
     for key in sorted({**found, **wanted}):
         if found.get(key) != wanted.get(key):
             raise OutputError(
                 f"{out.name} was made with {key}={_shown(found.get(key))}, not {_shown(wanted.get(key))}: "
                 "choose another --out, or remove the folder"
             )
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings with names such as ``recipe.epochs``."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{name}": inner for name, inner in _flat(value).items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def _shown(value: Any) -> str:

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from hwr import bundle, models
+from hwr import bundle, manifest, models
+from hwr.alphabet import Alphabet
 from hwr.errors import InputError
+from hwr.glyph import canonical_batch
 from hwr.predictor import Predictor
 from hwr.storage import Folder
+from tests.jobs import scan
 
 CARD = bundle.Card("glyphnet", list("AB"), 28, bundle.PREPROCESSING)
 
@@ -75,3 +78,64 @@ def test_missing_and_damaged_files_are_one_line(saved, tmp_path):
         bundle.load(folder)
     with pytest.raises(InputError, match=r"has no model\.json: it is not a model that hwr train made"):
         bundle.load(Folder.open(str(tmp_path / "none")))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run with a model in it."""
+    out = Folder.open(str(tmp_path / "run"))
+    manifest.claim(out, "run", {}, {})
+    bundle.save(out / "model", models.build("glyphnet", 28, 2).state_dict(), CARD)
+    manifest.complete(out, "run", {"fingerprint": bundle.fingerprint(out / "model"), "metrics": {}})
+    return out
+
+
+def test_a_run_and_its_model_folder_both_mean_the_model(run):
+    assert bundle.find(run.name).path == f"{run.path}/model"
+    assert bundle.find(f"{run.name}/model").path == f"{run.path}/model"
+
+
+def test_a_run_whose_model_was_changed_is_one_line(run):
+    card = run.read_bytes("model/model.json")
+    run.write_bytes("model/model.json", card.replace(b"canonical", b"Canonical"))
+    with pytest.raises(InputError, match="was changed after its training"):
+        bundle.find(run.name)
+    run.fs.delete_file(f"{run.path}/model/model.json")
+    with pytest.raises(InputError, match=r"run/model has no model\.json"):
+        bundle.find(run.name)
+
+
+def test_what_is_no_run_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="there is no run or model"):
+        bundle.find(str(tmp_path / "none"))
+
+
+def test_the_model_that_ships_is_small_knows_47_characters_and_says_what_it_is_good_for():
+    assert bundle.shipped() == ["emnist47"]
+    folder = bundle.find("emnist47")
+    model, card = bundle.load(folder)
+    assert tuple(card.alphabet) == Alphabet.parse("emnist47").labels
+    assert sum(folder.bytes(name) for name in folder.names()) < 3e6
+    assert set(card.notes) == {"data", "figures", "limits", "command"}
+    assert all(not entry["location"].startswith("/") for entry in card.data)
+    assert sum(value.numel() for value in model.parameters()) < 600_000
+
+
+def test_it_reads_digits_that_it_never_saw(digits):
+    predictor = Predictor(bundle.find("emnist47"))
+    scans = [scan(image) for image in digits[0][:300]]
+    glyphs, _ = canonical_batch(scans, 28)
+    names = np.array(predictor.card.alphabet)
+    tens = np.isin(names, list("0123456789"))
+    scores = predictor(glyphs)[:, tens]
+    # Without capitals that look alike most of the coarse digits of 8 x 8 pixels are right; chance would be a tenth.
+    assert (names[tens][scores.argmax(1)] == digits[1][:300].astype(str)).mean() > 0.8
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "emnist47").mkdir()
+    for name in (bundle.CARD, bundle.WEIGHTS):
+        (tmp_path / "emnist47" / name).write_bytes((tmp_path / name).read_bytes())
+    assert bundle.load(bundle.find("emnist47"))[1] == CARD
