@@ -19,6 +19,9 @@ os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# Threads of a worker that wait for each other sleep instead of spinning: on a machine with other work beside it, Ray's
+# own included, training is up to ten times as fast that way.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pyarrow as pa
 import ray
@@ -44,12 +47,14 @@ class Cluster:
         gpus: GPUs.
         nodes: Machines.
         cpus_on_smallest: Logical CPUs of the smallest machine that has any.
+        memory: Bytes of memory that the smallest of these machines has for work.
     """
 
     cpus: int
     gpus: int
     nodes: int
     cpus_on_smallest: int
+    memory: int
 
     def workers(self, wanted: int | None, gpus_each: int = 0) -> int:
         """How many workers to run: as many as there is room for, unless a number is asked for.
@@ -171,9 +176,10 @@ def _core_kept_quiet() -> Iterator[None]:
 def _cluster() -> Cluster:
     total = ray.cluster_resources()  # type: ignore[no-untyped-call] # Ray does not type it
     nodes = ray.nodes()  # type: ignore[no-untyped-call] # nor this
-    cpus = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
-    able = [count for count in cpus if count] or [0]
-    return Cluster(int(total.get("CPU", 0)), int(total.get("GPU", 0)), len(able), min(able))
+    able = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU")] or [{"CPU": 0}]
+    smallest = int(min(machine["CPU"] for machine in able))
+    memory = int(min(machine.get("memory", 0) for machine in able))
+    return Cluster(int(total.get("CPU", 0)), int(total.get("GPU", 0)), len(able), smallest, memory)
 
 
 def run_parts(

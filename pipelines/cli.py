@@ -23,6 +23,7 @@ JOBS = {
     "train": "samples to a run: a trained model with its card and history",
     "label": "images and a run to predictions: exactly one row an image",
     "evaluate": "predictions to a report: report.html, report.json, pictures",
+    "export": "a model to one file for other programs: ONNX, torch.export, HDF5",
 }
 
 C = TypeVar("C")

@@ -33,7 +33,7 @@ class Config:
     images: str
     """Folder of images, or a samples folder that hwr ingest made."""
     model: str
-    """Run that hwr train made."""
+    """Run that hwr train made, or the model folder in it."""
     out: str
     """Folder for the predictions; it must be new, or the same command's."""
     split: Annotated[
@@ -51,21 +51,15 @@ def run(config: Config) -> None:
     Raises:
         HwrError: The images, the model or the output folder are not usable.
     """
-    run_folder, out = Folder.open(config.model), Folder.open(config.out)
-    run_facts = manifest.require(run_folder, "run")
-    model = run_folder / "model"
+    model, out = bundle.find(config.model), Folder.open(config.out)
     _, card = bundle.load(model)
-    if bundle.fingerprint(model) != run_facts["fingerprint"]:
-        raise InputError(
-            f"{model.name} was changed after its training: its files do not match {config.model}'s manifest"
-        )
     source = open_images(config.images, config.split)
     images = Folder.open(config.images)
     if out.path.startswith(f"{images.path}/"):
         raise InputError(f"--out {config.out} lies inside --images {config.images}: its files would be read as images")
     index = _with_truth(source, card)
     settings = {"images": images.location, "split": config.split, "model": model.location}
-    inputs = {images.location: fingerprint(index), model.location: run_facts["fingerprint"]}
+    inputs = {images.location: fingerprint(index), model.location: bundle.fingerprint(model)}
     if manifest.claim(out, "predictions", settings, inputs) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
         return

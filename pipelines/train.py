@@ -1,41 +1,48 @@
 """Train: samples folders to a run, data-parallel on Ray Train, with a checkpoint after each epoch."""
 
-import json
+import itertools
+import math
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future, wait
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import pyarrow as pa
+import numpy.typing as npt
 import ray.train
 import torch
 import tyro
-from ray.train.torch import TorchTrainer, get_device
+from ray.train.torch import TorchTrainer
 
 import hwr
-from hwr import bundle, manifest, models
+from hwr import bundle, manifest
 from hwr.alphabet import Alphabet
-from hwr.augment import AugmentConfig
+from hwr.augment import AugmentConfig, Where
 from hwr.bundle import Card
-from hwr.device import place
 from hwr.errors import HwrError, InputError
-from hwr.schema import images_from_arrow
+from hwr.report.curves import learning_curves
 from hwr.storage import Folder
-from hwr.training import Epoch, Glyphs, Recipe, Training, fit
+from hwr.training import Epoch, Recipe, checkpoints
+from hwr.training.state import read_history
 from pipelines import cli, console
+from pipelines._board import Board
+from pipelines._mlflow import Tracker, tracking
 from pipelines._ray import Cluster, cause, session
-
-ARCHITECTURE = "glyphnet"
-HISTORY = "history.jsonl"
-STATE = "state.pt"
+from pipelines._records import Records, variations, write_history
+from pipelines._train_worker import Job, Piece, first_model, train_worker
 
 # A worker or machine may be lost this often before the run gives up; each time it goes on from its last checkpoint.
 MAX_FAILURES = 3
+
+# Where Ray Train keeps notes of its own while a run goes on.
+RAY = "ray"
+
+# How samples come to the workers, as it was decided when the run began.
+PLACEMENT = "placement.json"
+
+# How long a stop may take, from the question to the last worker's end.
+STOP_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -52,22 +59,28 @@ class Config:
     alphabet: cli.Text = None
     """Characters to tell apart: digits, A-Z, az35, emnist47 or english62 (see the README), or the characters
     themselves. All that the data holds, if it is not given; samples of other characters are left out."""
+    model: Annotated[
+        Literal["glyphnet", "baseline", "vgg5"] | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(optional)")
+    ] = None
+    """Network: glyphnet (small and residual), baseline (four convolutions) or vgg5 (large and slow). That of --init,
+    or glyphnet, if it is not given."""
+    init: cli.Text = None
+    """Run or model to start from; it may have another alphabet."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = field(default_factory=Recipe)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     workers: cli.Count = None
     """Training workers: one a GPU, or one a machine where there is none, if it is not given."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What each worker is told."""
-
-    data: tuple[Folder, ...]
-    out: Folder
-    alphabet: Alphabet
-    size: int
-    recipe: Recipe
-    augment: AugmentConfig
+    min_workers: cli.Count = None
+    """Go on with as few as these when machines are lost, and with more again when they are back."""
+    memory: Annotated[float | None, tyro.conf.arg(metavar="GB", help_behavior_hint="(optional)")] = None
+    """Memory that each worker may take for samples, in GB; what does not fit is streamed. Half of the machine's, if it
+    is not given."""
+    keep: int = 2
+    """How many checkpoints of the best epochs are kept, beside the latest."""
+    mlflow: cli.Text = None
+    """MLflow server to log the run to, http://... or sqlite:///FILE; needs pip install 'hwr[mlflow]'."""
+    preview: bool = False
+    """Only draw how glyphs are varied: a picture named like --out with -preview.png at its end."""
 
 
 def run(config: Config) -> None:
@@ -76,26 +89,41 @@ def run(config: Config) -> None:
     Raises:
         HwrError: The data, the flags or the output folder are not usable, or training failed.
     """
-    folders = tuple(Folder.open(name) for group in config.data for name in group)
+    # In one order, whatever that of the flags, so that samples come in the same one.
+    given = (Folder.open(name) for group in config.data for name in group)
+    folders = tuple(sorted(given, key=lambda folder: folder.location))
     if not folders:
         raise InputError("--data names no samples folder")
+    for one, other in itertools.pairwise(folders):
+        if one.location == other.location:
+            raise InputError(f"--data names {one.name} twice")
     facts = [manifest.require(folder, "samples") for folder in folders]
     job = _job(config, folders, facts)
+    if config.preview:
+        folder, name = Folder.file(config.out)
+        folder.write_bytes(f"{name}-preview.png", variations(job))
+        console.milestone(f"{(folder / f'{name}-preview.png').name}: some glyphs, each beside variations of it")
+        return
     data = {folder.location: entry["fingerprint"] for folder, entry in zip(folders, facts, strict=True)}
     settings = {
-        "alphabet": list(job.alphabet.labels), "recipe": asdict(config.recipe), "augment": asdict(config.augment),
+        "alphabet": list(job.alphabet.labels), "model": job.architecture, "recipe": asdict(config.recipe),
+        "augment": asdict(config.augment), "init": bundle.fingerprint(job.init) if job.init else None,
     }  # fmt: skip
     if manifest.claim(job.out, "run", settings, data) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(job.out, 'run'))}")
         return
-    with session() as ready:
-        state = _train(config, job, ready())
-    result = _finish(job, state, data, settings)
+    with tracking(config.mlflow, job.out, settings) as tracker:
+        with session() as ready:
+            _train(config, job, ready(), tracker)
+        # By the names that the user gave them: the card goes places where this machine's folders mean nothing.
+        named = [{"location": folder.name, "fingerprint": data[folder.location]} for folder in folders]
+        result = _finish(job, named, settings)
+        tracker.finish(job.out)
     console.milestone(f"{config.out}: {_sentence(result)}")
 
 
 def _job(config: Config, folders: tuple[Folder, ...], facts: list[dict[str, Any]]) -> Job:
-    """Check that the data sets fit together and settle the alphabet."""
+    """Check that the data sets fit together, and settle alphabet and architecture."""
     sizes = {entry["size"] for entry in facts}
     if len(sizes) > 1:
         raise InputError(f"--data folders hold glyphs of different sizes ({', '.join(map(str, sorted(sizes)))} pixels)")
@@ -103,115 +131,137 @@ def _job(config: Config, folders: tuple[Folder, ...], facts: list[dict[str, Any]
     if not present:
         raise InputError(f"{folders[0].name} has no labelled samples to train on")
     alphabet = Alphabet.parse(config.alphabet) if config.alphabet is not None else Alphabet.of(present)
-    named = ", ".join(folder.name for folder in folders)
-    for split in ("train", "val"):
-        if not any(entry["counts"]["splits"][split] for entry in facts):
-            advice = "ingest anew with a larger --val-share" if split == "val" else "it may be an official test set"
-            raise InputError(f"{named} has no samples in its {split} split: {advice}")
-        labels = (alphabet.encode(table["label"].to_pylist()) for table in _tables(folders, split, ["label"]))
-        # A list, so that every shard is opened: a damaged one is better found now than by each worker.
-        if not sum([int((numbers >= 0).sum()) for numbers in labels]):
-            raise InputError(f"{named} has no samples of these characters in its {split} split: ingest more of them")
     uncovered = [label for label in alphabet.labels if label not in present]
     if uncovered:
         raise InputError(f"the data has no sample of {' '.join(uncovered)}: leave it out of --alphabet or add data")
-    return Job(folders, Folder.open(config.out), alphabet, sizes.pop(), config.recipe, config.augment)
+    pieces, counts = _pieces(folders, facts, alphabet)
+    if config.keep < 0:
+        raise InputError(f"--keep must be at least 0, not {config.keep}")
+    init = bundle.find(config.init) if config.init is not None else None
+    known = bundle.load(init)[1].architecture if init is not None else None
+    if config.memory is not None and not 1e-4 <= config.memory < math.inf:
+        raise InputError(f"--memory must be a number from 0.0001 up, not {config.memory}")
+    if known and config.model and known != config.model:
+        raise InputError(f"--init {config.init} is a {known}, not a {config.model}: leave --model out")
+    job = Job(
+        pieces, counts, Folder.open(config.out), config.model or known or "glyphnet", alphabet, sizes.pop(),
+        config.recipe, config.augment, is_streamed=False, memory=0, init=init, keep=config.keep,
+    )  # fmt: skip
+    first_model(job)  # what does not fit together is better found now than by each worker
+    return job
 
 
-def _train(config: Config, job: Job, cluster: Cluster) -> dict[str, Any]:
-    """Run the workers, print each epoch as it ends, and return the last checkpoint's state."""
+def _pieces(
+    folders: tuple[Folder, ...], facts: list[dict[str, Any]], alphabet: Alphabet
+) -> tuple[dict[str, tuple[Piece, ...]], torch.Tensor]:
+    """Count what each shard has of the alphabet, and say what is left out.
+
+    Every shard is opened: a damaged one is better found now than by each worker.
+    """
+    pieces: dict[str, list[Piece]] = {"train": [], "val": []}
+    counts = torch.zeros(len(alphabet), dtype=torch.int64)
+    left_out = 0
+    for folder, entry in zip(folders, facts, strict=True):
+        for file in entry["files"]:
+            numbers, splits = _rows(folder, file, alphabet)
+            for name, found in pieces.items():
+                known = numbers[(splits == name) & (numbers >= 0)]
+                left_out += int(((splits == name) & (numbers < 0)).sum())
+                if len(known):
+                    found.append(Piece(folder, file["name"], len(known)))
+                if name == "train":
+                    counts += torch.from_numpy(np.bincount(known, minlength=len(alphabet)))
+    named = ", ".join(folder.name for folder in folders)
+    for split, found in pieces.items():
+        if not found:
+            advice = "ingest anew with a larger --val-share" if split == "val" else "it may be an official test set"
+            raise InputError(f"{named} has no samples of these characters in its {split} split: {advice}")
+    missing = [label for label, count in zip(alphabet.labels, counts.tolist(), strict=True) if not count]
+    if missing:
+        raise InputError(f"{named} has no sample of {' '.join(missing)} in its train split: add data or leave it out")
+    if left_out:
+        console.milestone(f"{left_out:,} samples are left out: they have no label, or one outside the alphabet")
+    return {split: tuple(found) for split, found in pieces.items()}, counts
+
+
+def _rows(
+    folder: Folder, file: dict[str, Any], alphabet: Alphabet
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
+    """Class number and split of each row of a shard."""
+    table = folder.read_table(file["name"], ["label", "split"])
+    if (len(table), folder.bytes(file["name"])) != (file["rows"], file["bytes"]):
+        raise InputError(f"{folder.name}/{file['name']} is not the file that was ingested: ingest anew")
+    return alphabet.encode(table["label"].to_pylist()), np.array(table["split"].to_pylist(), str)
+
+
+def _train(config: Config, job: Job, cluster: Cluster, tracker: Tracker) -> None:
+    """Run the workers, and keep the records while they tell of their epochs."""
     wanted = config.workers if config.workers is not None else cluster.gpus or cluster.nodes
     workers = cluster.workers(wanted, gpus_each=1 if cluster.gpus else 0)
+    if config.min_workers is not None and not 1 <= config.min_workers <= workers:
+        raise InputError(f"--min-workers must be from 1 to the number of workers, {workers}, not {config.min_workers}")
     cpus = cluster.cpus_each(workers)
-    where = "GPU" if cluster.gpus else f"{cpus} CPUs"
+    job = _placed(config, job, cluster, workers, cpus)
+    state, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
+    for name in damaged:
+        console.milestone(f"checkpoint {name} is damaged: going on from the one before it")
     console.milestone(
-        f"training {ARCHITECTURE} on {len(job.alphabet)} characters for up to {job.recipe.epochs} epochs: "
-        f"{workers} worker(s) with {where} each, global batch {job.recipe.batch_size}"
+        f"training {job.architecture} on {len(job.alphabet)} characters, {int(job.counts.sum()):,} samples, for up to "
+        f"{job.recipe.epochs} epochs: {workers} worker(s) with {'a GPU' if cluster.gpus else f'{cpus} CPUs'} each, "
+        f"global batch {job.recipe.batch_size}"
     )
-    done = len(_history(job.out))
-    if done:
-        console.milestone(f"going on after epoch {done}, or from the checkpoint before it")
+    elastic = workers if config.min_workers in (None, workers) else (config.min_workers, workers)
+    board = Board()
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={"job": job},
+        train_loop_config={"job": job, "board": board},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=workers,
+            num_workers=elastic,  # type: ignore[arg-type] # V2 takes a range
             use_gpu=cluster.gpus > 0,
             resources_per_worker={"CPU": cpus, "GPU": 1 if cluster.gpus else 0},
         ),
         run_config=ray.train.RunConfig(
-            name="checkpoints",
+            name=RAY,
             storage_path=job.out.path,
             storage_filesystem=job.out.fs,
             failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),  # type: ignore[call-arg] # V2 takes it
         ),
     )
-    try:
-        result = _fit(trainer, job)
-    except ray.train.TrainingFailedError as error:
-        raise HwrError(f"training stopped: {cause(error)}; the same command goes on from the last epoch") from error
-    if result.checkpoint is None:
-        raise HwrError(f"training left no checkpoint in {job.out.name}: remove the folder and run the command again")
-    return _read_state(result.checkpoint, torch.device("cpu"))
+    _follow(trainer, job, board, read_history(state) if state else [], tracker)
 
 
-def _read_state(checkpoint: ray.train.Checkpoint, device: torch.device) -> dict[str, Any]:
-    with checkpoint.as_directory() as folder:
-        state: dict[str, Any] = torch.load(Path(folder, STATE), map_location=device, weights_only=True)
-    return state
-
-
-def train_worker(config: dict[str, Any]) -> None:
-    """The loop on each worker: load, go on from the last checkpoint if there is one, report every epoch."""
-    job: Job = config["job"]
-    device = get_device()
-    torch.manual_seed(job.recipe.seed)
-    model = place(models.build(ARCHITECTURE, job.size, len(job.alphabet)), device)
-    training = Training.start(model, job.recipe)
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is not None:
-        training.load_state_dict(_read_state(checkpoint, device))
-    train, val = (load_split(job.data, name, job.alphabet, device) for name in ("train", "val"))
-    is_first = ray.train.get_context().get_world_rank() == 0
-    for epoch in fit(training, train, val, job.recipe, job.augment):
-        if not is_first:
-            ray.train.report(asdict(epoch))
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            torch.save(training.state_dict(), Path(folder, STATE))
-            ray.train.report(asdict(epoch), checkpoint=ray.train.Checkpoint.from_directory(folder))
-        write_history(job.out, training.history)
-
-
-def load_split(folders: tuple[Folder, ...], split: str, alphabet: Alphabet, device: torch.device) -> Glyphs:
-    """Load one split of several samples folders into memory, leaving out labels that the alphabet lacks."""
-    images, labels = [], []
-    for table in _tables(folders, split, ["label", "image"]):
-        numbers = alphabet.encode(table["label"].to_pylist())
-        images.append(images_from_arrow(table["image"])[numbers >= 0])
-        labels.append(numbers[numbers >= 0])
-    return Glyphs(
-        torch.from_numpy(np.concatenate(images)).to(device), torch.from_numpy(np.concatenate(labels)).to(device)
+def _placed(config: Config, job: Job, cluster: Cluster, workers: int, cpus: int) -> Job:
+    """Decide whether samples are streamed and where they are varied, and say why."""
+    on_a_machine = -(-workers // cluster.nodes)
+    memory = int(config.memory * 1e9) if config.memory is not None else cluster.memory // 2 // on_a_machine
+    if config.memory is None and job.out.has(PLACEMENT):
+        # As when the run began, however much memory is free today: within a stream, order depends on it.
+        return _with(job, **job.out.read_json(PLACEMENT))
+    rows = sum(piece.rows for found in job.pieces.values() for piece in found)
+    need = rows * (job.size * job.size + 8)
+    fits = need <= memory
+    where = job.augment.where
+    if where == "auto":
+        idle = cluster.cpus - workers * cpus - 2
+        where = "data" if not fits and not cluster.gpus and idle >= workers else "device"
+    is_streamed = not fits or where == "data"
+    size = f"{need / 1e6:,.0f} MB of samples"
+    why = f"{size} {'fit' if fits else 'do not fit'} in the {memory / 1e6:,.0f} MB that a worker may take for them"
+    console.milestone(
+        f"{why}: they are {'streamed' if is_streamed else 'loaded once'} and varied "
+        f"{'in Ray Data tasks' if where == 'data' else 'on the training device'}"
     )
+    job.out.write_json(PLACEMENT, {"is_streamed": is_streamed, "where": where, "memory": memory})
+    return _with(job, is_streamed, where, memory)
 
 
-def _tables(folders: tuple[Folder, ...], split: str, columns: list[str]) -> Iterator[pa.Table]:
-    """What the shards have of one split, one after the other."""
-    for folder in folders:
-        for entry in manifest.require(folder, "samples")["files"]:
-            yield folder.read_table(entry["name"], columns, split=split)
+def _with(job: Job, is_streamed: bool, where: Where, memory: int) -> Job:
+    return replace(job, is_streamed=is_streamed, memory=memory, augment=replace(job.augment, where=where))
 
 
-def write_history(out: Folder, history: list[Epoch]) -> None:
-    """Write one JSON line an epoch. The whole file is written anew, so that no restart leaves a gap or a double."""
-    lines = [json.dumps(asdict(epoch)) for epoch in history]
-    out.write_bytes(HISTORY, ("\n".join(lines) + "\n").encode())
-
-
-def _fit(trainer: TorchTrainer, job: Job) -> ray.train.Result:
-    """Run the trainer beside this thread, which shows one line, and one step of the bar, for each epoch.
+def _follow(trainer: TorchTrainer, job: Job, board: Board, history: list[Epoch], tracker: Tracker) -> None:
+    """Run the trainer beside this thread, which shows progress, keeps the records and hears Ctrl-C.
 
     In the main thread Ray Train would take Ctrl-C for itself and end the process without a word.
     """
@@ -224,48 +274,50 @@ def _fit(trainer: TorchTrainer, job: Job) -> ray.train.Result:
             outcome.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
-    shown = len(_history(job.out))
-    with console.progress("epochs", job.recipe.epochs) as advance:
-        advance(shown, "starting")
-        while True:
-            over = bool(wait([outcome], timeout=0.5).done)
-            for epoch in _history(job.out)[shown:]:
-                advance(1, f"{epoch['images_per_second']:,.0f} images/s")
-                console.milestone(_epoch_line(epoch, job.recipe.epochs))
-                shown += 1
-            if over:
-                return outcome.result()
+    with console.progress("steps", job.steps * job.recipe.epochs) as show:
+        records = Records(job, history, tracker, show)
+        try:
+            while not wait([outcome], timeout=0.2).done:
+                records.add(board.take())
+        except KeyboardInterrupt:
+            if records.is_running:
+                console.milestone("stopping: the workers save a checkpoint first (Ctrl-C again ends them at once)")
+                board.stop()
+                if not wait([outcome], timeout=STOP_S).done:
+                    console.milestone(
+                        f"they did not within {STOP_S:.0f} s: what came after the last checkpoint is lost"
+                    )
+                records.add(board.take())
+            raise
+        records.add(board.take())
+    try:
+        outcome.result()
+    except ray.train.TrainingFailedError as error:
+        raise HwrError(f"training stopped: {cause(error)}; the same command goes on from the last epoch") from error
 
 
-def _history(out: Folder) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.read_bytes(HISTORY).splitlines()] if out.has(HISTORY) else []
-
-
-def _epoch_line(epoch: dict[str, Any], epochs: int) -> str:
-    return (
-        f"epoch {epoch['epoch']}/{epochs}: loss {epoch['train_loss']:.4f}, val loss {epoch['val_loss']:.4f}, "
-        f"val accuracy {epoch['val_accuracy']:.2%}{' (best)' if epoch['best'] else ''}, "
-        f"{epoch['images_per_second']:,.0f} images/s"
-    )
-
-
-def _finish(job: Job, state: dict[str, Any], data: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
+def _finish(job: Job, data: list[dict[str, str]], settings: dict[str, Any]) -> dict[str, Any]:
     """Turn the last checkpoint into what users take away: history, labels, model and manifest."""
-    history = [Epoch(**epoch) for epoch in state["history"]]
+    state, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
+    if state is None or damaged:
+        raise HwrError(f"{job.out.name} has no whole checkpoint of its last epoch: run the same command again")
+    history = read_history(state)
     best = next(epoch for epoch in reversed(history) if epoch.best)
     metrics = {
-        "val_accuracy": best.val_accuracy, "val_loss": best.val_loss, "epoch": best.epoch, "epochs": len(history),
-        "selected": "highest validation accuracy, lowest loss among equals",
+        "val_accuracy": best.val_accuracy, "val_loss": best.val_loss, "val_f1": best.val_f1, "epoch": best.epoch,
+        "epochs": len(history), "selected": "highest validation accuracy, lowest loss among equals",
     }  # fmt: skip
     card = Card(
-        ARCHITECTURE, list(job.alphabet.labels), job.size, bundle.PREPROCESSING,
-        [{"location": location, "fingerprint": mark} for location, mark in data.items()], metrics, settings,
+        job.architecture, list(job.alphabet.labels), job.size, bundle.PREPROCESSING,
+        data, metrics, settings,
         {"hwr": hwr.__version__, "torch": torch.__version__, "ray": ray.__version__},
     )  # fmt: skip
     write_history(job.out, history)
+    job.out.write_bytes("curves.png", learning_curves([asdict(epoch) for epoch in history]))
     bundle.save(job.out / "model", state["best"], card)
     job.out.write_json("labels.json", dict(enumerate(card.alphabet)))
     facts = {"fingerprint": bundle.fingerprint(job.out / "model"), "metrics": metrics}
+    job.out.remove_folder(RAY)
     manifest.complete(job.out, "run", facts)
     return facts
 

@@ -1,0 +1,71 @@
+"""Where training workers and the command that started them tell each other things."""
+
+from typing import Any
+
+import ray
+import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from hwr.errors import HwrError
+from pipelines._ray import cause
+
+
+class _Notes:
+    """Lives in a process of its own, so that neither side waits for the other."""
+
+    def __init__(self) -> None:
+        self.news: list[Any] = []
+        self.is_stopping = False
+
+    def tell(self, item: Any) -> None:
+        self.news.append(item)
+
+    def take(self) -> list[Any]:
+        news, self.news = self.news, []
+        return news
+
+    def stop(self) -> None:
+        self.is_stopping = True
+
+    def stopping(self) -> bool:
+        return self.is_stopping
+
+
+class Board:
+    """Made by the command, handed to the workers; pickles."""
+
+    def __init__(self) -> None:
+        # On the machine of the command: another may be lost, and the training goes on.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._notes: Any = ray.remote(num_cpus=0)(_Notes).options(scheduling_strategy=here).remote()
+        self._asked: Any = None
+
+    def tell(self, item: Any) -> None:
+        """A worker says something; it does not wait until that is read."""
+        self._notes.tell.remote(item)
+
+    def take(self) -> list[Any]:
+        """What has been told since the last call, in its order."""
+        try:
+            news: list[Any] = ray.get(self._notes.take.remote())
+        except ray.exceptions.RayError as error:
+            raise HwrError(f"lost touch with the workers: {cause(error)}; the same command goes on") from error
+        return news
+
+    def stop(self) -> None:
+        """Ask the workers to stop."""
+        ray.get(self._notes.stop.remote())
+
+    def is_stopping(self) -> bool:
+        """Whether they have been asked; as of the call before this one, so that no step waits for an answer."""
+        if self._asked is None:
+            self._asked = self._notes.stopping.remote()
+            return False
+        if not ray.wait([self._asked], timeout=0)[0]:
+            return False
+        try:
+            return bool(ray.get(self._asked))
+        except ray.exceptions.RayError:
+            return True  # the command is gone, and with it all that the workers would do next
+        finally:
+            self._asked = None

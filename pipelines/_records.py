@@ -1,0 +1,123 @@
+"""What a training run leaves for people while it goes on: the live line, history, TensorBoard, MLflow."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from hwr import augment
+from hwr.device import as_glyphs, as_input
+from hwr.errors import HwrError
+from hwr.report import events
+from hwr.report.confusion import confusion_picture
+from hwr.report.variations import sheet
+from hwr.storage import Folder
+from hwr.training import Epoch, Progress, checkpoints
+from pipelines import console
+from pipelines._mlflow import Tracker
+from pipelines._train_worker import Failure, Job, Started, read
+
+HISTORY = "history.jsonl"
+
+# The sheet of variations shows so many characters at most, each so many times.
+SHOWN, VARIATIONS = 24, 10
+
+
+class Records:
+    """Takes what the workers tell; an epoch that is trained again replaces its own record."""
+
+    def __init__(self, job: Job, history: Sequence[Epoch], tracker: Tracker, show: Callable[[int, str], None]) -> None:
+        """Go on with the records of the epochs so far.
+
+        Args:
+            job: The training.
+            history: Its epochs so far.
+            tracker: Also hears of each epoch.
+            show: Told of steps since it was last told, and of how it goes; see `console.progress`.
+        """
+        self.job, self.history, self.tracker, self.show = job, list(history), tracker, show
+        self.steps = job.steps
+        self.is_running = False
+        self.shown = 0
+        self._show(len(self.history) * self.steps, "starting")
+
+    def add(self, news: Sequence[Any]) -> None:
+        """Take what the workers have told.
+
+        Raises:
+            HwrError: One of them failed, for a reason that no other try would mend.
+        """
+        self.is_running = self.is_running or bool(news)
+        for item in news:
+            if isinstance(item, Failure):
+                kept = "; earlier checkpoints are kept" if checkpoints.names(self.job.checkpoints) else ""
+                raise HwrError(f"training stopped: {item.text}{kept}")
+            if isinstance(item, Started):
+                self._start(item)
+            elif isinstance(item, Progress):
+                self._show((item.epoch - 1) * self.steps + item.step, _progress_line(item))
+            else:
+                self._end_epoch(*item)
+
+    def _start(self, started: Started) -> None:
+        if started.epochs or started.step:
+            within = f" and {started.step} of {self.steps} steps of the next" if started.step else ""
+            console.milestone(f"going on after epoch {started.epochs}{within}")
+
+    def _end_epoch(self, epoch: Epoch, confusion: torch.Tensor) -> None:
+        self.history = [*self.history[: epoch.epoch - 1], epoch]
+        write_history(self.job.out, self.history)
+        pictures = {"confusion": confusion_picture(confusion.numpy(), self.job.alphabet.labels)}
+        if epoch.epoch == 1:
+            pictures["augmented samples"] = variations(self.job)
+        events.write(self.job.out, asdict(epoch), pictures)
+        self.tracker.epoch(asdict(epoch))
+        self._show(epoch.epoch * self.steps, "")
+        console.milestone(_epoch_line(epoch, self.job.recipe.epochs))
+
+    def _show(self, done: int, note: str) -> None:
+        self.show(done - self.shown, note)
+        self.shown = done
+
+
+def write_history(out: Folder, history: Sequence[Epoch]) -> None:
+    """Write one JSON line an epoch. The whole file is written anew, so that no restart leaves a gap or a double."""
+    lines = [json.dumps(asdict(epoch)) for epoch in history]
+    out.write_bytes(HISTORY, ("\n".join(lines) + "\n").encode())
+
+
+def variations(job: Job) -> bytes:
+    """Draw one glyph of each character as the network sees it: as it is, and varied; a PNG file."""
+    found: dict[int, torch.Tensor] = {}
+    for glyphs in read(job.pieces["train"], "train", job.alphabet):
+        for number, image in zip(glyphs.labels.tolist(), glyphs.images, strict=True):
+            found.setdefault(number, image)
+        if len(found) == len(job.alphabet):
+            break
+    shown = sorted(found)[:: -(-len(found) // SHOWN)]
+    originals = torch.stack([found[number] for number in shown])
+    repeated = originals.repeat_interleave(VARIATIONS, dim=0)
+    generator = torch.Generator().manual_seed(job.recipe.seed)
+    variation = augment.draw(len(repeated), job.size, job.augment, generator)
+    varied = augment.vary(as_input(repeated), variation)
+    if variation.shares is not None:
+        varied = augment.mixup(varied, variation.shares)
+    pictures = as_glyphs(varied).view(len(shown), VARIATIONS, job.size, job.size)
+    return sheet(originals.numpy(), pictures.numpy(), [job.alphabet.labels[number] for number in shown])
+
+
+def _progress_line(progress: Progress) -> str:
+    return (
+        f"epoch {progress.epoch}: loss {progress.loss:.4f}, accuracy {progress.accuracy:.2%}, "
+        f"{progress.images_per_second:,.0f} images/s"
+    )
+
+
+def _epoch_line(epoch: Epoch, epochs: int) -> str:
+    return (
+        f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, val loss {epoch.val_loss:.4f}, "
+        f"val accuracy {epoch.val_accuracy:.2%}{' (best)' if epoch.best else ''}, "
+        f"{epoch.images_per_second:,.0f} images/s"
+    )

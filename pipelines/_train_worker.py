@@ -1,0 +1,243 @@
+"""What each training worker does: load or stream its samples, go on from the last checkpoint, tell of every epoch."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from ray.train.torch import get_device
+from torch import nn
+
+from hwr import augment, bundle, models
+from hwr.alphabet import Alphabet
+from hwr.augment import AugmentConfig
+from hwr.device import as_glyphs, as_input, place
+from hwr.errors import HwrError, InputError
+from hwr.schema import images_from_arrow, images_to_arrow
+from hwr.storage import Folder
+from hwr.training import Epoch, Feed, Glyphs, InMemory, Ranks, Recipe, Training, checkpoints, fit
+from hwr.training.state import Partial
+from hwr.training.stream import Streamed, Stretch, concat
+from hwr.training.transfer import adopt
+from pipelines._board import Board
+
+# Rows that are validated at a time.
+_VAL_ROWS = 1024
+
+# Of the memory that a worker may take for samples, half is the shuffle buffer; the rest is on its way there.
+_BUFFER_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The rows of one split in one shard.
+
+    Attributes:
+        folder: The samples folder.
+        name: The shard.
+        rows: How many rows of the split have a label of the alphabet.
+    """
+
+    folder: Folder
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """What each worker is told.
+
+    Attributes:
+        pieces: The shards, by split.
+        counts: Training samples of each character (C,) int64.
+        out: The run.
+        architecture: A name in `hwr.models`.
+        alphabet: Labels in the order of the model's outputs.
+        size: Side of the glyphs, in pixels.
+        recipe: Settings of the loop.
+        augment: Settings of the augmentation.
+        is_streamed: Whether samples are read anew each epoch.
+        memory: Bytes that a worker may take for samples.
+        init: The model to start from.
+        keep: How many of the best epochs' checkpoints to keep.
+    """
+
+    pieces: dict[str, tuple[Piece, ...]]
+    counts: torch.Tensor
+    out: Folder
+    architecture: str
+    alphabet: Alphabet
+    size: int
+    recipe: Recipe
+    augment: AugmentConfig
+    is_streamed: bool
+    memory: int
+    init: Folder | None
+    keep: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        rows = int(self.counts.sum())
+        return rows // min(rows, self.recipe.batch_size)
+
+    @property
+    def checkpoints(self) -> Folder:
+        """Where the run keeps its checkpoints."""
+        return self.out / "checkpoints"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a worker, for the user; no other try would mend it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """The workers are there and begin after so many epochs, and steps of the next one."""
+
+    epochs: int
+    step: int
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """Train until the job is over or was asked to stop.
+
+    Args:
+        config: The `Job` as ``job`` and the `Board` as ``board``.
+    """
+    job, board = config["job"], config["board"]
+    try:
+        _train(job, board)
+    except HwrError as error:
+        # Ray would start the workers anew, to the same end; the command, once told, ends them all.
+        board.tell(Failure(str(error)))
+        time.sleep(3600)
+
+
+def _train(job: Job, board: Board) -> None:
+    # Logical CPUs may outnumber those of the machine; threads that share a core wait for each other.
+    torch.set_num_threads(min(torch.get_num_threads(), os.cpu_count() or 1))
+    device = get_device()
+    ranks = Ranks.current()
+    training = start(job, device)
+    feed, val = _samples(job, device)
+    if ranks.is_first:
+        board.tell(Started(len(training.history), training.partial.step))
+    for event in fit(training, feed, val, job.recipe, job.augment, board.is_stopping):
+        if not ranks.is_first:
+            continue
+        if isinstance(event, Epoch):
+            _check_counts(job, training)
+        if isinstance(event, Epoch) or event.save:
+            checkpoints.save(job.checkpoints, training, job.keep)
+        board.tell((event, training.confusion) if isinstance(event, Epoch) else event)
+
+
+def _check_counts(job: Job, training: Training) -> None:
+    counted, wanted = int(training.confusion.sum()), sum(piece.rows for piece in job.pieces["val"])
+    if counted != wanted:
+        raise RuntimeError(f"validation counted {counted} of {wanted} samples")
+
+
+def start(job: Job, device: torch.device) -> Training:
+    """A run at its last checkpoint, or at its beginning."""
+    training = Training.start(place(first_model(job), device), job.recipe)
+    state, _ = checkpoints.latest(job.checkpoints, device)
+    if state is not None:
+        training.load_state_dict(state)
+    if job.is_streamed and training.partial.world != Ranks.current().world:
+        # Other ranks read other stretches, so what is left of the epoch is not known: it is trained anew.
+        training.partial = Partial()
+    return training
+
+
+def first_model(job: Job) -> nn.Module:
+    """The network before its first step.
+
+    Raises:
+        InputError: The glyphs are too small for it, or the model to start from does not fit.
+    """
+    torch.manual_seed(job.recipe.seed)
+    model = models.build(job.architecture, job.size, len(job.alphabet))
+    if job.init is not None:
+        other, card = bundle.load(job.init)
+        if card.size != job.size:
+            raise InputError(f"--init reads glyphs of {card.size} pixels, but the data has {job.size}")
+        adopt(model, job.alphabet.labels, other.state_dict(), card.alphabet)
+    return model
+
+
+def _samples(job: Job, device: torch.device) -> tuple[Feed, Callable[[Ranks], Iterable[Glyphs]]]:
+    """Training samples, and a function that gives a rank's share of the validation samples."""
+    if job.is_streamed:
+        return _streamed(job, device), lambda ranks: _read_val(job, device, ranks)
+    train, val = (concat(list(read(job.pieces[split], split, job.alphabet))).to(device) for split in ("train", "val"))
+    chunks = list(val.chunks(_VAL_ROWS))
+    return InMemory(train, job.counts, job.recipe.seed), lambda ranks: chunks[ranks.share]
+
+
+def _read_val(job: Job, device: torch.device, ranks: Ranks) -> Iterator[Glyphs]:
+    for glyphs in read(job.pieces["val"][ranks.share], "val", job.alphabet):
+        for chunk in glyphs.chunks(_VAL_ROWS):
+            yield chunk.to(device)
+
+
+def read(pieces: Sequence[Piece], split: str, alphabet: Alphabet) -> Iterator[Glyphs]:
+    """Read one split of one shard after the other, leaving out labels that the alphabet lacks."""
+    for piece in pieces:
+        table = piece.folder.read_table(piece.name, ["label", "image"], split=split)
+        numbers = alphabet.encode(table["label"].to_pylist())
+        images = images_from_arrow(table["image"])[numbers >= 0]
+        if len(images) != piece.rows:
+            raise InputError(f"{piece.folder.name}/{piece.name} has changed since training began")
+        yield Glyphs(torch.from_numpy(np.array(images)), torch.from_numpy(numbers[numbers >= 0]))
+
+
+def _streamed(job: Job, device: torch.device) -> Streamed:
+    pieces = job.pieces["train"]
+    row = job.size * job.size + 8
+    is_varied = job.augment.where == "data"
+    return Streamed(
+        tuple(piece.rows for piece in pieces), job.counts, job.recipe.seed, is_varied,
+        max(1, int(job.memory * _BUFFER_SHARE / row)), device, lambda stretches: _read_by_tasks(job, stretches),
+    )  # fmt: skip
+
+
+def _read_by_tasks(job: Job, stretches: Sequence[Stretch]) -> Iterable[Glyphs]:
+    """Read, and augment where that is wanted, in Ray Data tasks; in order, so that a restart repeats it."""
+    import ray.data  # noqa: PLC0415 - only streams need it
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    context.execution_options.resource_limits = ray.data.ExecutionResources.for_limits(
+        cpu=2, object_store_memory=job.memory * (1 - _BUFFER_SHARE)
+    )
+    rows = [
+        pa.table({name: [getattr(each, name)] for name in ("piece", "start", "stop", "seed")}) for each in stretches
+    ]
+    tasks = ray.data.from_blocks(rows).map_batches(
+        _read_stretch, fn_kwargs={"job": replace(job, init=None)}, batch_size=None, batch_format="pyarrow", num_cpus=1
+    )
+    for table in tasks.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+        images = np.array(images_from_arrow(table["image"]))
+        yield Glyphs(torch.from_numpy(images), torch.from_numpy(table["label"].to_numpy().copy()))
+
+
+def _read_stretch(row: pa.Table, job: Job) -> pa.Table:
+    stretch = Stretch(**row.to_pylist()[0])
+    (glyphs,) = read(job.pieces["train"][stretch.piece : stretch.piece + 1], "train", job.alphabet)
+    glyphs = glyphs[stretch.start : stretch.stop]
+    if job.augment.where == "data":
+        torch.set_num_threads(1)
+        generator = torch.Generator().manual_seed(stretch.seed)
+        variation = augment.draw(len(glyphs), job.size, job.augment, generator)
+        glyphs = replace(glyphs, images=as_glyphs(augment.vary(as_input(glyphs.images), variation)))
+    return pa.table({"image": images_to_arrow(glyphs.images.numpy()), "label": glyphs.labels.numpy()})
