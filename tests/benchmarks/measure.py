@@ -1,14 +1,17 @@
 """Whole processes, timed and weighed one after the other; figures are told as ratios within one run."""
 
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+ROOT = Path(__file__).parents[2]
 EVERY = 0.25  # seconds between two looks at the memory
 
 
@@ -26,20 +29,45 @@ class Cost:
 
 
 def cost(words: Sequence[object]) -> Cost:
-    """Run Python with these words, in the root of the project, and watch it.
+    """Run Python with these words, in the root of the project, and watch its time and memory.
 
     Raises:
         RuntimeError: It failed.
     """
-    root = Path(__file__).parents[2]
-    start, most = time.perf_counter(), 0
-    process = subprocess.Popen([sys.executable, *map(str, words)], cwd=root, stdout=subprocess.DEVNULL)
+    sizes = [0]
+    seconds = watch(words, lambda pid: sizes.append(_memory(pid)))
+    return Cost(seconds, max(sizes))
+
+
+def watch(words: Sequence[object], look: Callable[[int], object] = lambda pid: pid) -> float:
+    """Run Python with these words, in the root of the project; look at the process now and then.
+
+    Returns:
+        Seconds from its start to its end.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, stdout=subprocess.DEVNULL)
     while process.poll() is None:
-        most = max(most, _memory(process.pid))
+        look(process.pid)
         time.sleep(EVERY)
     if process.returncode:
         raise RuntimeError(f"{words} ended with {process.returncode}")
-    return Cost(time.perf_counter() - start, most)
+    return time.perf_counter() - start
+
+
+def said(words: Sequence[object], python: str = sys.executable) -> Any:
+    """Run an interpreter with these words, in the root of the project, and take the JSON that it prints.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    done = subprocess.run([python, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{words} ended with {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 def best(runs: Sequence[Cost]) -> Cost:
