@@ -56,6 +56,10 @@ class Board:
         """Ask the workers to stop."""
         ray.get(self._notes.stop.remote())
 
+    def was_stopped(self) -> bool:
+        """Whether they have been asked; waits for the answer."""
+        return bool(ray.get(self._notes.stopping.remote()))
+
     def is_stopping(self) -> bool:
         """Whether they have been asked; as of the call before this one, so that no step waits for an answer."""
         if self._asked is None:

@@ -1,7 +1,6 @@
 """What each training worker does: load or stream its samples, go on from the last checkpoint, tell of every epoch."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+import torch.distributed as dist
 from ray.train.torch import get_device
 from torch import nn
 
@@ -113,12 +113,15 @@ def train_worker(config: dict[str, Any]) -> None:
         config: The `Job` as ``job`` and the `Board` as ``board``.
     """
     job, board = config["job"], config["board"]
+    if board.was_stopped():
+        return  # started anew after a failure that the command knows of
     try:
         _train(job, board)
     except HwrError as error:
-        # Ray would start the workers anew, to the same end; the command, once told, ends them all.
+        # Raised, it would make Ray start the workers anew, to the same end.
         board.tell(Failure(str(error)))
-        time.sleep(3600)
+        if dist.is_initialized():
+            dist.destroy_process_group()  # ranks that wait for this one fail, instead of waiting for ever
 
 
 def _train(job: Job, board: Board) -> None:

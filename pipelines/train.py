@@ -279,6 +279,10 @@ def _follow(trainer: TorchTrainer, job: Job, board: Board, history: list[Epoch],
         try:
             while not wait([outcome], timeout=0.2).done:
                 records.add(board.take())
+        except HwrError:
+            board.stop()
+            wait([outcome], timeout=STOP_S)
+            raise
         except KeyboardInterrupt:
             if records.is_running:
                 console.milestone("stopping: the workers save a checkpoint first (Ctrl-C again ends them at once)")

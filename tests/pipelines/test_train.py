@@ -162,13 +162,18 @@ def test_data_that_was_given_twice_or_changed_is_one_line(samples, tmp_path, cap
     assert not (tmp_path / "run").exists()
 
 
-def test_checkpoints_that_cannot_be_written_are_one_line(samples, tmp_path, capsys):
-    words = ["train", "--data", samples, "--out", tmp_path / "run", "--epochs", 1]
-    assert hwr(*words, "--learning-rate", "1e30", "--gradient-clip", "0") == 1  # claims the folder
+def test_checkpoints_that_cannot_be_written_are_one_line_and_free_the_workers(samples, tmp_path, capsys):
+    words = ["train", "--data", samples, "--out", tmp_path / "run", "--epochs", 1, "--batch-size", 32]
+    assert hwr(*words, "--workers", 9) == 1  # claims the folder
     capsys.readouterr()
-    (tmp_path / "run" / "checkpoints").write_text("a file where a folder should be")
-    assert hwr(*words, "--learning-rate", "1e30", "--gradient-clip", "0") == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "a disk that is" / "not there")
+    # Only the first of the workers fails, while the second waits for it.
+    assert hwr(*words, "--workers", 2) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"hwr train: training stopped: cannot write {tmp_path}/run/checkpoints/epoch-000001-step-")
+    assert err.count("\n") == 1
+    (tmp_path / "run" / "checkpoints").unlink()
+    assert hwr(*words, "--workers", 2) == 0
 
 
 class Command:
