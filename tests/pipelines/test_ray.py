@@ -10,7 +10,7 @@ from hwr.storage import Folder
 from pipelines._ray import Cluster, run_parts, session
 from tests.jobs import hwr_process, write_scans
 
-LAPTOP = Cluster(cpus=4, gpus=0, nodes=1, cpus_on_smallest=4)
+LAPTOP = Cluster(cpus=4, gpus=0, nodes=1, cpus_on_smallest=4, memory=8 * 2**30)
 
 
 @pytest.mark.parametrize(("wanted", "workers"), [(None, 2), (1, 1), (2, 2)])
@@ -22,7 +22,7 @@ def test_workers_leave_the_spare_cpus(wanted, workers):
     ("cluster", "wanted", "message"),
     [
         (LAPTOP, 3, "3 worker.s. need 5 CPUs, but Ray has 4 here: use --workers 2 or a larger cluster"),
-        (Cluster(2, 0, 1, 2), None, "1 worker.s. need 3 CPUs, but Ray has 2 here: use a larger cluster"),
+        (Cluster(2, 0, 1, 2, 8 * 2**30), None, "1 worker.s. need 3 CPUs, but Ray has 2 here: use a larger cluster"),
         (LAPTOP, 0, "--workers must be at least 1, not 0"),
     ],
 )
@@ -33,14 +33,14 @@ def test_too_few_cpus_are_refused_in_one_line(cluster, wanted, message):
 
 def test_a_gpu_cannot_be_shared_by_training_workers():
     with pytest.raises(ResourceError, match="2 workers need a GPU each, but Ray has 1: use --workers 1"):
-        Cluster(cpus=8, gpus=1, nodes=1, cpus_on_smallest=8).workers(2, gpus_each=1)
+        Cluster(cpus=8, gpus=1, nodes=1, cpus_on_smallest=8, memory=8 * 2**30).workers(2, gpus_each=1)
 
 
 def test_training_workers_share_their_machines_evenly():
     assert LAPTOP.cpus_each(1) == 2
     assert LAPTOP.cpus_each(2) == 1
-    assert Cluster(cpus=48, gpus=0, nodes=3, cpus_on_smallest=16).cpus_each(3) == 15
-    assert Cluster(cpus=20, gpus=0, nodes=2, cpus_on_smallest=4).cpus_each(2) == 4
+    assert Cluster(cpus=48, gpus=0, nodes=3, cpus_on_smallest=16, memory=8 * 2**30).cpus_each(3) == 15
+    assert Cluster(cpus=20, gpus=0, nodes=2, cpus_on_smallest=4, memory=8 * 2**30).cpus_each(2) == 4
 
 
 class Write:
