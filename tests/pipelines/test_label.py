@@ -127,7 +127,7 @@ def test_a_split_of_samples_is_labelled_with_its_truth(tmp_path, samples, run):
     [
         (["--split", "test"], "--split test needs a samples folder"),
         (["--out", "{scans}/labels"], "lies inside --images"),
-        (["--workers", "7"], "7 worker(s) need 9 CPUs, but Ray has 4 here: use --workers 2"),
+        (["--workers", "7"], "7 worker(s) need 9 CPUs, but Ray has 5 here: use --workers 3"),
     ],
 )
 def test_set_up_mistakes_are_one_line(tmp_path, scans, run, capsys, flags, message):
