@@ -101,12 +101,9 @@ class _Run(Tracker):
         if not self._lost:
             self._attempt(lambda: self._client.set_terminated(self._number, status))
 
-    def catch_up(self, folder: Folder) -> None:
-        """Log the epochs of a folder that MLflow lacks."""
+    def ask(self) -> None:
+        """Ask MLflow which epochs it knows."""
         self._known = {point.step for point in self._client.get_metric_history(self._number, "val_loss")}
-        lines = folder.read_bytes(HISTORY).splitlines() if folder.has(HISTORY) else []
-        for line in lines:
-            self._log(json.loads(line))
 
     def _log(self, record: Mapping[str, Any]) -> None:
         from mlflow.entities import Metric  # noqa: PLC0415 - an extra
@@ -120,7 +117,9 @@ class _Run(Tracker):
         self._known.add(step)
 
     def _keep(self, folder: Folder) -> None:
-        self.catch_up(folder)
+        self.ask()
+        for line in folder.read_bytes(HISTORY).splitlines():
+            self._log(json.loads(line))
         model = folder / "model"
         with tempfile.TemporaryDirectory() as place:  # MLflow takes files of this machine only
             Path(place, "model").mkdir()
@@ -150,7 +149,7 @@ def _begin(uri: str, out: Folder, settings: Mapping[str, Any]) -> _Run:
     try:
         client = MlflowClient(tracking_uri=uri)
         run = _Run(uri, client, _resumed(uri, client, out) or _new(uri, client, out, settings))
-        run.catch_up(out)
+        run.ask()
     except Exception as error:
         raise HwrError(f"--mlflow {uri} cannot be used: {one_line(error)}") from error
     return run

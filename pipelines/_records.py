@@ -26,22 +26,25 @@ SHOWN, VARIATIONS = 24, 10
 
 
 class Records:
-    """Takes what the workers tell; an epoch that is trained again replaces its own record."""
+    """Takes what the workers tell.
 
-    def __init__(self, job: Job, history: Sequence[Epoch], tracker: Tracker, show: Callable[[int, str], None]) -> None:
-        """Go on with the records of the epochs so far.
+    Nothing that was written before is read: what is done, the workers know from their checkpoint.
+    """
+
+    def __init__(self, job: Job, tracker: Tracker, show: Callable[[int, str], None]) -> None:
+        """Begin with nothing: the workers say what is done already.
 
         Args:
             job: The training.
-            history: Its epochs so far.
             tracker: Also hears of each epoch.
             show: Told of steps since it was last told, and of how it goes; see `console.progress`.
         """
-        self.job, self.history, self.tracker, self.show = job, list(history), tracker, show
+        self.job, self.tracker, self.show = job, tracker, show
+        self.history: list[Epoch] = []
         self.steps = job.steps
         self.is_running = False
         self.shown = 0
-        self._show(len(self.history) * self.steps, "starting")
+        self._show(0, "starting")
 
     def add(self, news: Sequence[Any]) -> None:
         """Take what the workers have told.
@@ -62,20 +65,35 @@ class Records:
                 self._end_epoch(*item)
 
     def _start(self, started: Started) -> None:
-        if started.epochs or started.step:
+        """Go on with the records of the epochs that are done, and make up for those that a loss has left out."""
+        self.history = list(started.history)
+        for epoch in self.history:
+            if not events.has(self.job.out, epoch.epoch):
+                is_last = epoch is self.history[-1]
+                self._write_events(epoch, started.confusion if is_last else None)
+            self.tracker.epoch(asdict(epoch))
+        if self.history:
+            write_history(self.job.out, self.history)
+        self._show(len(self.history) * self.steps + started.step, "")
+        if self.history or started.step:
             within = f" and {started.step} of {self.steps} steps of the next" if started.step else ""
-            console.milestone(f"going on after epoch {started.epochs}{within}")
+            console.milestone(f"going on after epoch {len(self.history)}{within}")
 
     def _end_epoch(self, epoch: Epoch, confusion: torch.Tensor) -> None:
-        self.history = [*self.history[: epoch.epoch - 1], epoch]
+        self.history.append(epoch)
         write_history(self.job.out, self.history)
-        pictures = {"confusion": confusion_picture(confusion.numpy(), self.job.alphabet.labels)}
-        if epoch.epoch == 1:
-            pictures["augmented samples"] = variations(self.job)
-        events.write(self.job.out, asdict(epoch), pictures)
+        self._write_events(epoch, confusion)
         self.tracker.epoch(asdict(epoch))
         self._show(epoch.epoch * self.steps, "")
         console.milestone(_epoch_line(epoch, self.job.recipe.epochs))
+
+    def _write_events(self, epoch: Epoch, confusion: torch.Tensor | None) -> None:
+        pictures = {}
+        if confusion is not None:
+            pictures["confusion"] = confusion_picture(confusion.numpy(), self.job.alphabet.labels)
+        if epoch.epoch == 1:
+            pictures["augmented samples"] = variations(self.job)
+        events.write(self.job.out, asdict(epoch), pictures)
 
     def _show(self, done: int, note: str) -> None:
         self.show(done - self.shown, note)

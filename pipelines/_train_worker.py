@@ -21,7 +21,7 @@ from hwr.schema import images_from_arrow, images_to_arrow
 from hwr.storage import Folder
 from hwr.training import Epoch, Feed, Glyphs, InMemory, Ranks, Recipe, Training, checkpoints, fit
 from hwr.training.state import Partial
-from hwr.training.stream import Streamed, Stretch, concat
+from hwr.training.stream import Streamed, Stretch
 from hwr.training.transfer import adopt
 from pipelines._board import Board
 
@@ -100,10 +100,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Started:
-    """The workers are there and begin after so many epochs, and steps of the next one."""
+    """The workers are there, and begin where the last checkpoint ends.
 
-    epochs: int
+    Attributes:
+        history: The epochs that are done.
+        step: Steps that are done of the next one.
+        confusion: Counts (C, C) int64 of the last validation, see `Training`; empty where there was none.
+    """
+
+    history: tuple[Epoch, ...]
     step: int
+    confusion: torch.Tensor
 
 
 def train_worker(config: dict[str, Any]) -> None:
@@ -132,7 +139,7 @@ def _train(job: Job, board: Board) -> None:
     training = start(job, device)
     feed, val = _samples(job, device)
     if ranks.is_first:
-        board.tell(Started(len(training.history), training.partial.step))
+        board.tell(Started(tuple(training.history), training.partial.step, training.confusion))
     for event in fit(training, feed, val, job.recipe, job.augment, board.is_stopping):
         if not ranks.is_first:
             continue
@@ -181,9 +188,21 @@ def _samples(job: Job, device: torch.device) -> tuple[Feed, Callable[[Ranks], It
     """Training samples, and a function that gives a rank's share of the validation samples."""
     if job.is_streamed:
         return _streamed(job, device), lambda ranks: _read_val(job, device, ranks)
-    train, val = (concat(list(read(job.pieces[split], split, job.alphabet))).to(device) for split in ("train", "val"))
+    train, val = (_load(job, split, device) for split in ("train", "val"))
     chunks = list(val.chunks(_VAL_ROWS))
     return InMemory(train, job.counts, job.recipe.seed), lambda ranks: chunks[ranks.share]
+
+
+def _load(job: Job, split: str, device: torch.device) -> Glyphs:
+    """All samples of a split on the device, in no more memory than they need there."""
+    rows = sum(piece.rows for piece in job.pieces[split])
+    images = torch.empty(rows, job.size, job.size, dtype=torch.uint8, device=device)
+    labels = torch.empty(rows, dtype=torch.int64, device=device)
+    first = 0
+    for part in read(job.pieces[split], split, job.alphabet):
+        images[first : first + len(part)], labels[first : first + len(part)] = part.images, part.labels
+        first += len(part)
+    return Glyphs(images, labels)
 
 
 def _read_val(job: Job, device: torch.device, ranks: Ranks) -> Iterator[Glyphs]:

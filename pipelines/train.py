@@ -23,7 +23,7 @@ from hwr.bundle import Card
 from hwr.errors import HwrError, InputError
 from hwr.report.curves import learning_curves
 from hwr.storage import Folder
-from hwr.training import Epoch, Recipe, checkpoints
+from hwr.training import Recipe, checkpoints
 from hwr.training.state import read_history
 from pipelines import cli, console
 from pipelines._board import Board
@@ -202,7 +202,7 @@ def _train(config: Config, job: Job, cluster: Cluster, tracker: Tracker) -> None
         raise InputError(f"--min-workers must be from 1 to the number of workers, {workers}, not {config.min_workers}")
     cpus = cluster.cpus_each(workers)
     job = _placed(config, job, cluster, workers, cpus)
-    state, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
+    _, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
     for name in damaged:
         console.milestone(f"checkpoint {name} is damaged: going on from the one before it")
     console.milestone(
@@ -228,7 +228,7 @@ def _train(config: Config, job: Job, cluster: Cluster, tracker: Tracker) -> None
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),  # type: ignore[call-arg] # V2 takes it
         ),
     )
-    _follow(trainer, job, board, read_history(state) if state else [], tracker)
+    _follow(trainer, job, board, tracker)
 
 
 def _placed(config: Config, job: Job, cluster: Cluster, workers: int, cpus: int) -> Job:
@@ -260,7 +260,7 @@ def _with(job: Job, is_streamed: bool, where: Where, memory: int) -> Job:
     return replace(job, is_streamed=is_streamed, memory=memory, augment=replace(job.augment, where=where))
 
 
-def _follow(trainer: TorchTrainer, job: Job, board: Board, history: list[Epoch], tracker: Tracker) -> None:
+def _follow(trainer: TorchTrainer, job: Job, board: Board, tracker: Tracker) -> None:
     """Run the trainer beside this thread, which shows progress, keeps the records and hears Ctrl-C.
 
     In the main thread Ray Train would take Ctrl-C for itself and end the process without a word.
@@ -275,7 +275,7 @@ def _follow(trainer: TorchTrainer, job: Job, board: Board, history: list[Epoch],
 
     threading.Thread(target=work, daemon=True).start()
     with console.progress("steps", job.steps * job.recipe.epochs) as show:
-        records = Records(job, history, tracker, show)
+        records = Records(job, tracker, show)
         try:
             while not wait([outcome], timeout=0.2).done:
                 records.add(board.take())

@@ -28,6 +28,11 @@ SCALARS = {
 """The name in TensorBoard of each figure of an epoch."""
 
 
+def has(folder: Folder, epoch: int) -> bool:
+    """Whether an epoch has been written."""
+    return folder.has(NAME.format(epoch))
+
+
 def write(folder: Folder, record: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
     """Write what one epoch came to.
 

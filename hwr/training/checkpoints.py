@@ -31,8 +31,9 @@ def save(folder: Folder, training: Training, keep: int) -> None:
     torch.save(training.state_dict(), content)
     data = content.getvalue()
     place = f"epoch-{len(training.history):06d}-step-{training.partial.step:09d}"
-    folder.write_bytes(f"{place}-{manifest.fingerprint(data)}.pt", data)
-    wanted = _wanted(names(folder), training.history, keep)
+    new = f"{place}-{manifest.fingerprint(data)}.pt"
+    folder.write_bytes(new, data)
+    wanted = _wanted(names(folder), new, training.history, keep)
     for name in names(folder):
         if name not in wanted:
             folder.remove(name)
@@ -63,7 +64,14 @@ def names(folder: Folder) -> list[str]:
     return [name for name in folder.names() if _NAME.fullmatch(name)]
 
 
-def _wanted(found: list[str], history: list[Epoch], keep: int) -> set[str]:
+def _wanted(found: list[str], new: str, history: list[Epoch], keep: int) -> set[str]:
     best = sorted(history, key=lambda epoch: epoch.merit, reverse=True)[:keep]
-    ends = {f"epoch-{epoch.epoch:06d}-step-{0:09d}-" for epoch in best}
-    return {*found[-_LATEST:], *(name for name in found if name.rpartition("-")[0] + "-" in ends)}
+    ends = {f"epoch-{epoch.epoch:06d}-step-{0:09d}" for epoch in best}
+    # Whatever is of the same moment or of a later one is damaged: training went on from before it.
+    whole = [name for name in found if _place(name) < _place(new)] + [new]
+    return {*whole[-_LATEST:], *(name for name in whole if _place(name) in ends)}
+
+
+def _place(name: str) -> str:
+    """Epochs and steps done, in an order that sorts."""
+    return name.rpartition("-")[0]

@@ -142,10 +142,9 @@ class Training:
         """How many epochs have gone by since validation accuracy last got better by more than this."""
         best = self.history[0]
         for epoch in self.history[1:]:
-            is_better = (
-                epoch.merit > best.merit if min_delta == 0 else epoch.val_accuracy > best.val_accuracy + min_delta
-            )
-            best = epoch if is_better else best
+            gain = epoch.val_accuracy - best.val_accuracy
+            if gain > min_delta or (min_delta == 0 and epoch.merit > best.merit):
+                best = epoch
         return len(self.history) - best.epoch
 
 

@@ -103,8 +103,8 @@ def test_a_stopped_training_says_so_and_goes_on_as_the_same_run(uri, out, error,
 def test_epochs_that_mlflow_missed_are_made_up_for(uri, out):
     train(uri, out, [1], finish=False)
     out.write_bytes("history.jsonl", "\n".join(json.dumps(record(epoch)) for epoch in (1, 2, 3)).encode())
-    with tracking(uri, out, SETTINGS):
-        pass
+    with tracking(uri, out, SETTINGS) as tracker:
+        tracker.finish(out)
     assert [step for step, _ in steps(uri)] == [1, 2, 3]
 
 

@@ -1,6 +1,8 @@
 """A run is what its files say, goes on after a loss, and refuses what it cannot learn from."""
 
+import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -182,12 +184,15 @@ class Command:
         self.out = out
         command = [sys.executable, "-m", "pipelines", *map(str, words)]
         self.process = subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+            command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # Tests that run in the background of a script ignore Ctrl-C, and what they start would too.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads in it
+        )  # fmt: skip
 
     def wait_for(self, epochs):
         last = time.monotonic() + 240
-        while self.epochs() < epochs and self.process.poll() is None:
+        while self.epochs() < epochs:
+            assert self.process.poll() is None
             assert time.monotonic() < last
             time.sleep(0.05)
 
@@ -201,21 +206,40 @@ class Command:
         out, err = self.process.communicate(timeout=240)
         return self.process.returncode, out, err
 
+    def kill(self):
+        """Kill the command, and all that it started: its workers would go on for some seconds."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        return self.end()
+
 
 def test_an_interrupted_and_then_killed_run_goes_on_as_if_it_had_not_been(samples, tmp_path):
     words = ["train", "--data", samples, "--epochs", "14", "--batch-size", "16", "--patience", "0", "--out"]
     assert hwr(*words, tmp_path / "undisturbed") == 0
     out = tmp_path / "run"
     words.append(out)
-    for stop in (signal.SIGINT, signal.SIGKILL):
+    for stop in (signal.SIGINT, signal.SIGTERM):
         command = Command(words, out)
         command.wait_for_one_more()
         command.process.send_signal(stop)
-        status, _, said = command.end()
-        # On a quick machine the last epoch may be over before the signal is heard.
-        assert status in (0, 130, -signal.SIGKILL)
-        assert "Traceback" not in said
-    assert hwr(*words) == 0
+        status, told, said = command.end()
+        assert status == 130
+        assert "stopping: the workers save a checkpoint first" in told
+        assert said == "hwr train: interrupted; what is done is kept, and the same command goes on from there\n"
+    command = Command(words, out)
+    command.wait_for_one_more()
+    assert command.kill()[0] == -signal.SIGKILL
+    assert not (out / "manifest.json").exists()
+    newest = max((out / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-100])
+    (out / "history.jsonl").write_text('{"epoch": 1, "train_')  # records are written from checkpoints, never read
+    command = Command(words, out)
+    status, told, said = command.end()
+    assert (status, said) == (0, "")
+    assert f"checkpoint {newest.name} is damaged: going on from the one before it" in told
     assert_same(out, tmp_path / "undisturbed")
 
 
@@ -232,7 +256,24 @@ def test_a_killed_worker_costs_no_more_than_its_epoch(samples, tmp_path, run):
     workers[0].kill()
     status, told, _ = command.end()
     assert status == 0
-    assert "going on after epoch" in told
+    # It was killed after two epochs were told, and may have trained on until the signal came.
+    going_on = [int(number) for number in re.findall("going on after epoch ([0-9]+)", told)]
+    assert len(going_on) == 1
+    assert 2 <= going_on[0] < 6
+    assert_same(out, run)
+
+
+def test_records_that_a_loss_has_left_out_are_made_up_for(samples, run, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    # As where the command was killed after the last checkpoint, and a worker earlier, each before it told of it.
+    for name in ("manifest.json", "history.jsonl", "model/model.safetensors"):
+        (out / name).unlink()
+    events = sorted((out / "tensorboard").iterdir())
+    for missing in (events[0], events[3], events[-1]):
+        missing.unlink()
+    assert hwr("train", "--data", samples, "--out", out, "--epochs", 6, "--batch-size", 32) == 0
+    assert "going on after epoch 6" in capsys.readouterr().out
     assert_same(out, run)
 
 

@@ -55,6 +55,21 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_read(training, t
     assert checkpoints.latest(Folder.open(str(tmp_path / "none")), CPU) == (None, [])
 
 
+def test_a_damaged_checkpoint_makes_room_for_the_next_and_costs_no_other(training, tmp_path):
+    folder = Folder.open(str(tmp_path))
+    for number in (1, 2, 3):
+        training.history.append(epoch(number, 0.5))
+        checkpoints.save(folder, training, keep=0)
+    *_, second, third = checkpoints.names(folder)
+    (tmp_path / third).write_bytes(b"no")
+    training.history.pop()
+    training.partial.step = 40  # trained on from the second, and saved within the third epoch
+    checkpoints.save(folder, training, keep=0)
+    assert second in checkpoints.names(folder)
+    assert places(folder) == ["epoch-000002-step-000000000", "epoch-000002-step-000000040"]
+    assert checkpoints.latest(folder, CPU)[1] == []
+
+
 def test_what_is_loaded_is_what_was_saved(training, tmp_path):
     training.history.append(epoch(1, 0.5))
     training.partial = replace(training.partial, step=3, tally=[1.0, 2.0, 3.0], seconds=4.0)
