@@ -128,6 +128,8 @@ class _Epochs:
         sums = torch.zeros(3, dtype=torch.float64, device=self.step.following[0].device)
         first = look = partial.step
         for step, batch in enumerate(self.feed.epoch(number, self.step.size, first, self.ranks), first):
+            if step == first > 0:
+                started = time.perf_counter() - partial.seconds  # reading what was trained on already is not training
             self._set_rate(number, step)
             sums += self.step(batch, number, step, self.steps)
             is_last = step + 1 == self.steps
@@ -174,7 +176,7 @@ class _Epochs:
 
     def _is_late(self, seconds: float) -> bool:
         """Whether the time limit is reached, given the seconds of this epoch."""
-        self.trained = sum(epoch.seconds for epoch in self.training.history) + seconds
+        self.trained = self.training.seconds - self.training.partial.seconds + seconds
         return 0 < self.recipe.time_limit * 60 <= self.trained
 
     def _add(self, partial: Partial, step: int, sums: Tensor, seconds: float) -> None:
