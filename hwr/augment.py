@@ -32,17 +32,17 @@ _MOST = {
 class AugmentConfig:
     """How far glyphs are varied while training; 0 turns a variation off."""
 
-    rotation: float = 10.0
+    rotation: float = 5.0
     """Rotation, in degrees to either side."""
-    shift: float = 0.07
+    shift: float = 0.05
     """Shift along each axis, as a share of the glyph's side."""
-    zoom: float = 0.12
+    zoom: float = 0.08
     """Change of size, as a share, for both axes together and half as much between them."""
-    shear: float = 0.15
+    shear: float = 0.1
     """Horizontal shear: the slant of handwriting."""
     elastic: float = 0.01
     """Elastic distortion: standard deviation of how far ink is pulled, as a share of the glyph's side."""
-    thickness: float = 0.2
+    thickness: float = 0.1
     """Thinner or thicker strokes: 1 is up to one pixel on each side of a stroke."""
     noise: float = 0.0
     """Standard deviation of noise on each pixel, as a share of full ink."""

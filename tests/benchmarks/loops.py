@@ -22,7 +22,7 @@ BATCH = 256
 ROUNDS = 3
 
 # What the usual layers of augmentation do: turns, shifts and zoom.
-USUAL = AugmentConfig(rotation=10.8, shift=0.1, zoom=0.1, shear=0, elastic=0)
+USUAL = AugmentConfig(rotation=10.8, shift=0.1, zoom=0.1, shear=0, elastic=0, thickness=0)
 
 
 def real(rows: int, device: torch.device) -> Glyphs:
