@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -51,7 +52,7 @@ class Archive:
         """Unpack one file.
 
         Raises:
-            RejectError: ``missing``, ``not-a-file`` (a link or a device) or ``corrupt``.
+            RejectError: ``missing``, ``not-a-file`` (a link or a device), ``encrypted`` or ``corrupt``.
         """
         opened = self._open()
         if path not in opened.sizes:
@@ -59,6 +60,10 @@ class Archive:
         try:
             return opened.read(path)
         except _DAMAGED as error:
+            raise RejectError(Reject("corrupt", f"{self.name}: {one_line(error)}")) from error
+        except OSError as error:
+            if error.errno is not None:  # the disk or the network; bzip2's damage has no number
+                raise
             raise RejectError(Reject("corrupt", f"{self.name}: {one_line(error)}")) from error
 
     def _open(self) -> "_Zip | _Tar":
@@ -68,21 +73,43 @@ class Archive:
 class _Zip:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
-        self.sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+        # Links are listed here and in a tar, so that they become rejects; they are never followed.
+        self._members = {info.filename.removeprefix("./"): info for info in archive.infolist() if not info.is_dir()}
+        self.sizes = {name: info.file_size for name, info in self._members.items()}
 
     def read(self, path: str) -> bytes:
-        return self._archive.read(path)
+        info = self._members[path]
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise RejectError(Reject("not-a-file", "a link in an archive"))
+        if info.flag_bits & 1:
+            raise RejectError(Reject("encrypted", "the archive is locked with a password"))
+        return self._archive.read(info)
 
 
 class _Tar:
     def __init__(self, archive: tarfile.TarFile) -> None:
-        self._archive = archive
-        # Links are listed, so that they become rejects; they are never followed.
-        self._members = {info.name.removeprefix("./"): info for info in archive if not info.isdir()}
-        self.sizes = {name: info.size for name, info in self._members.items()}
+        if archive.fileobj is None:
+            raise tarfile.ReadError("it is closed")
+        self._archive, self._file = archive, archive.fileobj
+        # Where each begins and how large it is: what Python keeps of a file is ten times as much.
+        self._places: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+        while (info := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined] # not among the documented ones
+            if not info.isdir():
+                name = info.name.removeprefix("./")
+                self._places[name], self.sizes[name] = info.offset, info.size
+        self._check_end()
+
+    def _check_end(self) -> None:
+        """Python takes a broken header for the end of the archive, and the files behind it would be missing."""
+        self._file.seek(self._archive.offset)
+        if self._file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            raise tarfile.ReadError(f"a broken header after {len(self.sizes)} files")
 
     def read(self, path: str) -> bytes:
-        info = self._members[path]
+        self._file.seek(self._places[path])
+        info = tarfile.TarInfo.fromtarfile(self._archive)
         file = self._archive.extractfile(info) if info.isreg() else None
         if file is None:
             raise RejectError(Reject("not-a-file", "a link or device in an archive"))
@@ -100,5 +127,5 @@ def _opened(location: str, name: str, _stamp: str) -> _Zip | _Tar:
         if name.lower().endswith(".zip"):
             return _Zip(zipfile.ZipFile(folder.open_file(name)))
         return _Tar(tarfile.open(fileobj=folder.open_file(name)))
-    except _DAMAGED as error:
+    except (*_DAMAGED, OSError) as error:
         raise InputError(f"{folder.name}/{name} is damaged or no archive: {one_line(error)}") from error

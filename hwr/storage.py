@@ -3,9 +3,12 @@
 import errno
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Self
 
 import pyarrow as pa
@@ -15,6 +18,7 @@ import pyarrow.parquet as pq
 from hwr.errors import InputError, OutputError, one_line
 
 _CLUTTER = ("thumbs.db", "desktop.ini")
+_SPOOLED = 1 << 26  # bytes of one file that wait in memory before they wait on disk
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class Folder:
         """Open a local path or URI; it need not exist yet.
 
         Raises:
-            InputError: The URI names no file system that pyarrow knows.
+            InputError: The URI names no file system that pyarrow knows, or the path is not valid UTF-8.
         """
         if not location:
             raise InputError("a folder's name is empty: was a variable not set?")
+        if any("\ud800" <= character <= "\udfff" for character in location):
+            raise InputError(f"{location!a} is not valid UTF-8: rename it")
         if "://" not in location:
             local = os.path.abspath(os.path.expanduser(location))
             return cls(location, pafs.LocalFileSystem(), local)
@@ -120,22 +126,42 @@ class Folder:
         names = (info.base_name for info in found if info.type == pafs.FileType.File)
         return sorted(name for name in names if not name.startswith("."))
 
-    def walk(self) -> Iterator[tuple[str, str]]:
-        """All files below, in a stable order, as relative path with ``/`` and stamp. Links to folders are not followed.
+    def look(self) -> Iterator[tuple[str, bool]]:
+        """The names directly in this folder, in no order, and whether each is a folder; here only as far as asked."""
+        if self.is_local:
+            try:
+                with os.scandir(self.path) as found:
+                    yield from ((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
+            except OSError as error:
+                _refuse(error)
+            return
+        for info in self.fs.get_file_info(pafs.FileSelector(self.path)):
+            yield info.base_name, info.type == pafs.FileType.Directory
 
-        A stamp is size and time of change: it changes when the file does, and costs no reading.
+    def walk(self) -> Iterator[tuple[str, str]]:
+        """All files below, in a stable order, as relative path with ``/`` and stamp; never all of them held as objects.
+
+        A link to a folder is told like a file and not followed. A stamp is size and time of change: it changes when
+        the file does, and costs no reading.
+
+        Raises:
+            InputError: A folder may not be listed.
         """
         if self.is_local:
             for top, folders, files in os.walk(self.path, onerror=_refuse):
                 folders.sort()
-                for name in sorted(files):
-                    path = os.path.join(top, name)
-                    found = os.lstat(path)
-                    yield os.path.relpath(path, self.path).replace(os.sep, "/"), f"{found.st_size} {found.st_mtime_ns}"
+                below = "" if top == self.path else os.path.relpath(top, self.path).replace(os.sep, "/") + "/"
+                links = [name for name in folders if os.path.islink(f"{top}/{name}")]
+                for name in sorted([*files, *links]):
+                    found = _lstat(f"{top}/{name}")
+                    yield f"{below}{name}", f"{found.st_size} {found.st_mtime_ns}"
             return
         infos = self.fs.get_file_info(pafs.FileSelector(self.path, recursive=True))
-        stamps = {info.path[len(self.path) + 1 :]: _stamp(info) for info in infos if info.type == pafs.FileType.File}
-        yield from sorted(stamps.items())
+        infos.sort(key=lambda info: info.path, reverse=True)
+        while infos:  # let go one by one, as what is made of them grows
+            info = infos.pop()
+            if info.type == pafs.FileType.File:
+                yield info.path[len(self.path) + 1 :], _stamp(info)
 
     def stamp(self, name: str) -> str:
         """The stamp of one file, as `walk` gives it."""
@@ -167,14 +193,31 @@ class Folder:
         Raises:
             OutputError: The disk is full or the folder cannot be written.
         """
+        with self.writing(name) as file:
+            file.write(data)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Write a file piece by piece so that, as with `write_bytes`, it is there complete or not at all.
+
+        For an object store the pieces wait in a temporary file: a stream that is broken off there would be kept as if
+        it were whole.
+
+        Raises:
+            OutputError: The disk is full or the folder cannot be written.
+        """
         path = f"{self.path}/{name}"
         try:
             self.fs.create_dir(os.path.dirname(path), recursive=True)
             if self.is_local:
-                _replace(path, data)
+                with _replacing(path) as file:
+                    yield file
                 return
-            with self.fs.open_output_stream(path, compression=None) as stream:
-                stream.write(data)
+            with SpooledTemporaryFile(_SPOOLED) as pieces:
+                yield pieces
+                pieces.seek(0)
+                with self.fs.open_output_stream(path, compression=None) as stream:
+                    shutil.copyfileobj(pieces, stream, 1 << 20)
         except OSError as error:
             full = "the disk is full" if error.errno == errno.ENOSPC else one_line(error)
             raise OutputError(f"cannot write {self.name}/{name}: {full}") from error
@@ -264,16 +307,24 @@ def _refuse(error: OSError) -> None:
     raise InputError(f"cannot list {error.filename}: {error.strerror}") from error
 
 
+def _lstat(path: str) -> os.stat_result:
+    try:
+        return os.lstat(path)
+    except OSError as error:  # a folder whose names may be read and nothing else, or a file that has just gone
+        raise InputError(f"cannot list {path}: {error.strerror}") from error
+
+
 def _stamp(info: pafs.FileInfo) -> str:
     return f"{info.size} {info.mtime_ns}"
 
 
-def _replace(path: str, data: bytes | pa.Buffer) -> None:
+@contextmanager
+def _replacing(path: str) -> Iterator[IO[bytes]]:
     folder, name = os.path.split(path)
     beside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"  # hidden, so that no reader takes a leftover for data
     try:
         with open(beside, "xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

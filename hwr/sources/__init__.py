@@ -5,22 +5,41 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as pafs
 
+from hwr import archive
+from hwr.archive import Archive
 from hwr.errors import InputError
+from hwr.sources import image_list
 from hwr.sources.base import INDEX, Image, Source, fingerprint, read_glyphs
+from hwr.sources.files import SUFFIXES
 from hwr.sources.formats import Format, Raw, open_source
 from hwr.sources.idx import Idx
+from hwr.sources.image_archive import ImageArchive
 from hwr.sources.image_folder import ImageFolder
+from hwr.sources.image_list import ImageFile, ImageList
 from hwr.sources.parquet import ParquetImages
 from hwr.sources.samples import Samples
-from hwr.storage import Folder
+from hwr.storage import Folder, is_clutter
+
+_READS = (
+    f"give a folder, an archive ({', '.join(archive.ENDINGS)}), a list of files ({', '.join(image_list.ENDINGS)}), "
+    f"Parquet (.parquet) or an image ({', '.join(SUFFIXES)})"
+)
+
+FILES = (ImageFolder, ImageList, ImageFile)
+"""Sources whose inputs are image files, by paths below ``folder``."""
 
 __all__ = [
+    "FILES",
     "INDEX",
     "Format",
     "Idx",
     "Image",
+    "ImageArchive",
+    "ImageFile",
     "ImageFolder",
+    "ImageList",
     "ParquetImages",
     "Raw",
     "Samples",
@@ -56,15 +75,54 @@ def read_by_id(images: Mapping[str, Any], ids: Sequence[str], size: int) -> dict
 
 
 def open_images(location: str, split: str | None) -> Source:
-    """Open what ``hwr label`` reads: a folder of images, or (with a split) a samples folder.
+    """Open what ``hwr label`` reads, a path or URI.
+
+    - a samples folder that ``hwr ingest`` made, or one split of it;
+    - a folder of Parquet files: directly in it lie ``.parquet`` files, and neither image files nor folders;
+    - any other folder: all image files below it (`ImageFolder`);
+    - a zip or tar archive: all image files in it (`ImageArchive`);
+    - a list of image files, ``.txt`` or ``.csv`` (`ImageList`);
+    - a Parquet file, or a single image file.
 
     Raises:
-        InputError: There is no such folder, or a split is asked of a folder of images.
+        InputError: There is nothing, or nothing of these, or a split is asked of anything but a samples folder.
     """
     folder = Folder.open(location)
-    folder.require()
-    if Samples.is_samples(folder):
+    kind = folder.kind()
+    if kind not in (pafs.FileType.File, pafs.FileType.Directory):
+        raise InputError(f"there is no file or folder {location}: {_READS}")
+    if kind == pafs.FileType.Directory and Samples.is_samples(folder):
         return Samples(folder, split)
     if split is not None:
         raise InputError(f"--split {split} needs a samples folder, but {location} is not one that hwr ingest made")
-    return ImageFolder(folder)
+    if kind == pafs.FileType.Directory:
+        files = _only_parquet(folder)
+        return ParquetImages(folder, files, needs_labels=False) if files else ImageFolder(folder)
+    return _open_file(location)
+
+
+def _open_file(location: str) -> Source:
+    folder, name = Folder.file(location)
+    lower = name.lower()
+    if lower.endswith(archive.ENDINGS):
+        return ImageArchive(Archive(folder, name))
+    if lower.endswith(image_list.ENDINGS):
+        return ImageList(folder, name)
+    if lower.endswith(".parquet"):
+        return ParquetImages(folder, (name,), needs_labels=False)
+    if lower.endswith(SUFFIXES):
+        return ImageFile(folder, name)
+    raise InputError(f"{location} is none of the files that images are read from: {_READS}")
+
+
+def _only_parquet(folder: Folder) -> tuple[str, ...]:
+    """The Parquet files directly in a folder; none where there are image files or folders too."""
+    found = []
+    for name, is_folder in folder.look():  # at the first image it is known: a million are not looked at twice
+        if is_clutter(name):
+            continue
+        if is_folder or name.lower().endswith(SUFFIXES):
+            return ()
+        if name.lower().endswith(".parquet"):
+            found.append(name)
+    return tuple(sorted(found))

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,11 @@ from hwr import glyph, manifest
 from hwr.errors import Reject
 
 Image = npt.NDArray[np.uint8]
+
+_Item = TypeVar("_Item")
+
+# Of the inputs that become an index, so many at a time are Python objects.
+_INPUTS_AT_ONCE = 10_000
 
 # Raw images are gathered up to this many pixels before they are made canonical, whatever the size of a part.
 _PIXELS_AT_ONCE = 1 << 24
@@ -62,6 +67,13 @@ def _column(values: Any, count: int, kind: pa.DataType) -> pa.Array | pa.Chunked
     if values is None or isinstance(values, str | int):
         return pa.repeat(pa.scalar(values, kind), count)
     return pa.array(values, kind)
+
+
+def pieces(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """The items, ten thousand at a time: an index made piece by piece holds a million inputs as Arrow alone."""
+    rest = iter(items)
+    while piece := list(itertools.islice(rest, _INPUTS_AT_ONCE)):
+        yield piece
 
 
 class Source(Protocol):

@@ -44,6 +44,7 @@ class ParquetImages:
             Labels that are text are the characters themselves.
         image_column: Name of the image column; None finds it.
         label_column: Name of the label column; None finds it.
+        needs_labels: Whether an image whose label is no character is a reject; otherwise it has no label.
     """
 
     folder: Folder
@@ -51,6 +52,7 @@ class ParquetImages:
     characters: Mapping[int, str] | None = None
     image_column: str | None = None
     label_column: str | None = None
+    needs_labels: bool = True
 
     @property
     def name(self) -> str:
@@ -99,6 +101,7 @@ class ParquetImages:
         labels, details, writers = (pa.nulls(count, pa.string()) for _ in range(3))
         if columns.label:
             labels = _mapped(table[columns.label], lambda value: self._character(value, columns.names)[0])
+        if columns.label and self.needs_labels:
             details = _mapped(table[columns.label], lambda value: self._character(value, columns.names)[1])
         if columns.split:
             splits = _mapped(table[columns.split], lambda value: SPLIT_WORDS.get(value.lower()) if value else official)

@@ -71,3 +71,16 @@ def test_another_archive_of_the_same_name_is_noticed(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "a") as more:
         more.writestr("three.png", b"3")
     assert archive(tmp_path / "x.zip").read_bytes("three.png") == b"3"
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_files_with_long_names_are_found_behind_the_headers_that_hold_these(tmp_path, kind):
+    files = {f"{'ö' * 90}/{number}{'x' * 120}.png": bytes([number]) * number for number in range(1, 4)}
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz", format=kind) as packed:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            packed.addfile(info, io.BytesIO(data))
+    found = archive(tmp_path / "x.tar.gz")
+    assert list(found.sizes()) == list(files)
+    assert {name: found.read_bytes(name) for name in reversed(files)} == files

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwr.spreadsheet import to_csv
+from hwr.spreadsheet import to_csv, write_csv
 
 
-@pytest.mark.parametrize("cell", ["=cmd()", "+1", "-1", "@sum", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=cmd()", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠a"])
 def test_formulas_are_defused(cell):
     rows = list(csv.reader(io.StringIO(to_csv(["h"], [[cell]]).decode(), newline="")))
     assert rows[1] == [f"'{cell}"]
@@ -20,8 +20,21 @@ def test_formulas_are_defused(cell):
 def test_texts_survive(cells):
     read = list(csv.reader(io.StringIO(to_csv(["a"] * len(cells), [cells]).decode(), newline="")))
     for cell, out in zip(cells, read[1], strict=True):
-        assert out == (f"'{cell}" if cell and cell[0] in "=+-@\t\r" else cell)
+        assert out == (f"'{cell}" if cell and cell[0] in "=+-@\t\r\n＝＋－＠" else cell)
 
 
 def test_none_is_an_empty_cell():
     assert to_csv(["a", "b"], [[None, 1]]) == b"a,b\r\n,1\r\n"
+
+
+def test_rows_are_written_as_they_come_and_the_file_stays_open():
+    out = io.BytesIO()
+
+    def rows():
+        yield ["x" * 100_000]
+        assert out.tell() > 0  # the first row has left memory
+        yield ["y"]
+
+    write_csv(out, ["a"], rows())
+    out.write(b"end")
+    assert out.getvalue().endswith(b"y\r\nend")

@@ -11,6 +11,18 @@ from hwr.errors import InputError, OutputError
 from hwr.storage import Folder
 
 
+@pytest.fixture(params=["local", "remote"])
+def store(request):
+    """How to open a folder on this machine's disk, and through a file system that is not known to be local."""
+
+    def opened(path) -> Folder:
+        if request.param == "local":
+            return Folder.open(str(path))
+        return Folder("mock://a", pa.fs.SubTreeFileSystem(str(path), pa.fs.LocalFileSystem()), "")
+
+    return opened
+
+
 def test_a_written_file_reads_back_and_leaves_nothing_beside_it(tmp_path):
     folder = Folder.open(str(tmp_path)) / "a"
     folder.write_bytes("deep/b.bin", b"12")
@@ -31,6 +43,25 @@ def test_a_full_disk_is_one_line_and_keeps_the_earlier_file(tmp_path, monkeypatc
         folder.write_bytes("a", b"after")
     assert folder.names() == ["a"]
     assert folder.read_bytes("a") == b"before"
+
+
+def test_a_file_written_in_pieces_is_there_whole_or_not_at_all(tmp_path, store):
+    folder = store(tmp_path)
+    with folder.writing("deep/a") as file:
+        file.write(b"1")
+        assert not folder.has("deep/a")
+        file.write(b"2")
+    assert folder.read_bytes("deep/a") == b"12"
+
+    def stumble():
+        with folder.writing("deep/a") as file:
+            file.write(b"half")
+            raise RuntimeError("stumbled")
+
+    with pytest.raises(RuntimeError, match="stumbled"):
+        stumble()
+    assert folder.read_bytes("deep/a") == b"12"
+    assert os.listdir(tmp_path / "deep") == ["a"]
 
 
 def test_a_path_and_its_uri_open_the_same_folder(tmp_path):
@@ -59,8 +90,8 @@ def test_walk_is_sorted_and_does_not_follow_a_loop(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "b" / "loop").symlink_to(tmp_path)
     folder = Folder.open(str(tmp_path))
-    assert [name for name, _ in folder.walk()] == ["a.png", "b/1.png", "b/2.png"]
-    assert all(stamp == folder.stamp(name) for name, stamp in folder.walk())
+    assert [name for name, _ in folder.walk()] == ["a.png", "b/1.png", "b/2.png", "b/loop"]
+    assert all(stamp == folder.stamp(name) for name, stamp in folder.walk() if name != "b/loop")
 
 
 def test_what_is_missing_or_no_folder_is_one_line(tmp_path):
@@ -77,3 +108,8 @@ def test_broken_json_is_one_line(tmp_path):
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(InputError, match=r"a\.json is not a readable JSON file"):
         Folder.open(str(tmp_path)).read_json("a.json")
+
+
+def test_a_path_that_is_not_utf8_is_one_line():
+    with pytest.raises(InputError, match=r"'scans/\\udcff' is not valid UTF-8: rename it"):
+        Folder.open("scans/\udcff")

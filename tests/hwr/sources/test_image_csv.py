@@ -9,6 +9,7 @@ from PIL import Image
 
 from hwr.archive import Archive
 from hwr.errors import InputError, Reject
+from hwr.sources import base
 from hwr.sources.image_csv import ImageCsv
 from hwr.storage import Folder
 from tests.pictures import digits, read
@@ -83,7 +84,9 @@ def test_columns_are_named_or_found(top):
     (top / "some.csv").write_text("".join(f"Img/img{n}-00{n % 3 + 1}.png,{n}\n" for n in range(6)))
     assert source(top).index()["label"].to_pylist() == list("012345")
     (top / "some.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match=r"has no column of file names among a, b: name it \(--image-column\)"):
+    with pytest.raises(
+        InputError, match=r"has no column of file names among a, b: call it image, or name it \(--image-column\)"
+    ):
         source(top).index()
     with pytest.raises(InputError, match="has no column 'c' for --label-column: it has a, b"):
         source(top, image_column="a", label_column="c").index()
@@ -140,3 +143,18 @@ def test_an_archive_is_read_in_its_own_order(top):
     assert index["label"].to_pylist()[-3:] == ["4", "0", "2"]
     assert index["reason"].to_pylist()[:3] == ["missing"] * 3
     assert np.array_equal(images, digits()[[4, 0, 2]])
+
+
+def test_a_csv_read_in_pieces_is_the_csv(top, monkeypatch):
+    (top / "some.csv").write_text(
+        "image,label\r" + "".join(f"Img/img{n}-00{n % 3 + 1}.png,{n}\r" for n in (0, 1, 2, 1))
+    )
+    whole = source(top).index()
+    assert whole["reason"].to_pylist() == [None, None, None, "named-twice"]
+    monkeypatch.setattr(base, "_INPUTS_AT_ONCE", 1)
+    assert source(top).index().equals(whole)
+    (top / "some.csv").write_bytes((top / "some.csv").read_bytes() + b",1\r\xff.png,2\r")
+    with pytest.raises(InputError, match=r"some\.csv is not a CSV file in UTF-8"):
+        source(top).index()
+    (top / "some.csv").write_text("image,label\nImg/img0-001.png,0\n,1\n,2\n")
+    assert source(top).index()["key"].to_pylist() == ["Img/img0-001.png", "some.csv#1", "some.csv#2"]

@@ -3,11 +3,12 @@
 import os
 
 import numpy as np
+import pyarrow.fs as pafs
 import pytest
 from PIL import Image
 
 from hwr.errors import InputError, Reject
-from hwr.sources import ImageFolder, read_glyphs
+from hwr.sources import ImageFolder, base, read_glyphs
 from hwr.storage import Folder
 from tests.pictures import digits, encode
 
@@ -132,3 +133,49 @@ def test_split_folders_are_splits_also_beside_loose_files_and_never_beside_label
     (tmp_path / "all" / "3.png").write_bytes(encode(digits()[0]))
     with pytest.raises(InputError, match="has the folders test and train beside others, such as 'all'"):
         ImageFolder(Folder.open(str(tmp_path))).index()
+
+
+def test_a_link_to_a_folder_is_one_row_and_is_not_followed(tmp_path, image):
+    put(tmp_path / "in" / "A" / "1.png", image)
+    put(tmp_path / "away" / "2.png", image)
+    (tmp_path / "in" / "empty").mkdir()
+    (tmp_path / "in" / "A" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "A" / "out.png").symlink_to(tmp_path / "away")
+    (tmp_path / "in" / "A" / ".hidden").symlink_to(tmp_path / "away")
+    index = source(tmp_path / "in").index().select(["key", "reason", "detail"])
+    assert [tuple(row.values()) for row in index.to_pylist()] == [
+        ("A/1.png", None, None),
+        ("A/loop", "not-a-file", "a link to a folder is not followed"),
+        ("A/out.png", "not-a-file", "a link to a folder is not followed"),
+    ]
+
+
+def test_an_index_made_in_pieces_is_the_index(tmp_path, image, monkeypatch):
+    for name in ("train/A/1.png", "train/A/2.png", "train/b/3.png", "test/A/4.png", "5.png", "notes.txt"):
+        put(tmp_path / f"{name}.png", image)
+    (tmp_path / "train" / "A" / "link.png").symlink_to(tmp_path)
+    whole = source(tmp_path, writer_pattern=r"(\d)").index()
+    assert whole["split"].to_pylist() == [None, None, "test", "train", "train", "train", "train"]
+    monkeypatch.setattr(base, "_INPUTS_AT_ONCE", 2)
+    found = source(tmp_path, writer_pattern=r"(\d)").index()
+    assert found.equals(whole)
+    assert base.fingerprint(found) == base.fingerprint(whole)
+
+
+def test_elsewhere_the_rows_are_sorted_by_path(tmp_path, image):
+    names = ["a-1.png", "a/2.png", "a/b/1.png", "b.png"]
+    for name in reversed(names):
+        put(tmp_path / "top" / name, image)
+    elsewhere = Folder("x://top", pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()), "top")
+    assert list(labels(ImageFolder(elsewhere)).items()) == list(zip(names, [None, "a", "a", None], strict=True))
+
+
+def test_a_folder_that_may_not_be_listed_is_one_line(tmp_path, image, monkeypatch):
+    put(tmp_path / "A" / "1.png", image)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "lstat", refuse)
+    with pytest.raises(InputError, match=r"cannot list .*: Permission denied"):
+        source(tmp_path).index()
