@@ -10,6 +10,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from hwr import manifest, models
+from hwr.calibration import Calibration
 from hwr.errors import InputError
 from hwr.storage import Folder
 
@@ -36,6 +37,7 @@ class Card:
         data: Location, as it was given, and fingerprint of each samples folder that it was trained on.
         metrics: Figures of the epoch that was kept, and how it was chosen.
         settings: The settings of the run.
+        calibration: `hwr.calibration.Calibration.to_json`; empty where confidences were not calibrated.
         notes: What a person should know, by topic; a model that ships says here what it is good for and what not.
         versions: Versions of the software that made it.
         format: Version of this card's form.
@@ -48,9 +50,18 @@ class Card:
     data: list[dict[str, str]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    def calibrated(self) -> Calibration | None:
+        """The calibration as such; None where there is none.
+
+        Raises:
+            InputError: It was tampered with; `load` has seen that it was not.
+        """
+        return Calibration.from_json(self.calibration) if self.calibration else None
 
 
 def find(location: str) -> Folder:
@@ -108,6 +119,10 @@ def load(folder: Folder) -> tuple[nn.Module, Card]:
         raise InputError(f"{folder.name}/{CARD} has format {card.format}, but this hwr reads format {FORMAT}")
     if card.preprocessing != PREPROCESSING:
         raise InputError(f"{folder.name} was trained on {card.preprocessing!r}, but this hwr makes {PREPROCESSING!r}")
+    try:
+        card.calibrated()
+    except InputError as error:
+        raise InputError(f"{folder.name}/{CARD} is damaged: {error}") from error
     model = models.build(card.architecture, card.size, len(card.alphabet))
     try:
         model.load_state_dict(safetensors.torch.load(folder.read_bytes(WEIGHTS)))

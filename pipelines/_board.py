@@ -44,6 +44,10 @@ class Board:
         """A worker says something; it does not wait until that is read."""
         self._notes.tell.remote(item)
 
+    def leave(self, item: Any) -> None:
+        """A worker says its last word; it waits until that is noted, since it ends afterwards."""
+        ray.get(self._notes.tell.remote(item))
+
     def take(self) -> list[Any]:
         """What has been told since the last call, in its order."""
         try:

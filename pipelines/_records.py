@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from hwr import augment
+from hwr.calibration import Calibration
 from hwr.device import as_glyphs, as_input
 from hwr.errors import HwrError
 from hwr.report import events
@@ -29,6 +30,10 @@ class Records:
     """Takes what the workers tell.
 
     Nothing that was written before is read: what is done, the workers know from their checkpoint.
+
+    Attributes:
+        is_running: Whether the workers have begun.
+        calibration: Of the best epoch's weights, once the training is over.
     """
 
     def __init__(self, job: Job, tracker: Tracker, show: Callable[[int, str], None]) -> None:
@@ -43,6 +48,7 @@ class Records:
         self.history: list[Epoch] = []
         self.steps = job.steps
         self.is_running = False
+        self.calibration: Calibration | None = None
         self.shown = 0
         self._show(0, "starting")
 
@@ -61,6 +67,9 @@ class Records:
                 self._start(item)
             elif isinstance(item, Progress):
                 self._show((item.epoch - 1) * self.steps + item.step, _progress_line(item))
+            elif isinstance(item, Calibration):
+                self.calibration = item
+                console.milestone(f"calibrated: {_calibration_line(item)}")
             else:
                 self._end_epoch(*item)
 
@@ -138,4 +147,11 @@ def _epoch_line(epoch: Epoch, epochs: int) -> str:
         f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, val loss {epoch.val_loss:.4f}, "
         f"val accuracy {epoch.val_accuracy:.2%}{' (best)' if epoch.best else ''}, "
         f"{epoch.images_per_second:,.0f} images/s"
+    )
+
+
+def _calibration_line(calibration: Calibration) -> str:
+    return (
+        f"temperature {calibration.temperature:.2f}, expected calibration error {calibration.ece:.2%} on "
+        f"{sum(calibration.rows):,} validation samples"
     )

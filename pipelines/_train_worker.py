@@ -1,4 +1,4 @@
-"""What each training worker does: load or stream its samples, go on from the last checkpoint, tell of every epoch."""
+"""What each training worker does: load or stream samples, go on from the last checkpoint, tell of epochs, calibrate."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from hwr.device import as_glyphs, as_input, place
 from hwr.errors import HwrError, InputError
 from hwr.schema import images_from_arrow, images_to_arrow
 from hwr.storage import Folder
-from hwr.training import Epoch, Feed, Glyphs, InMemory, Ranks, Recipe, Training, checkpoints, fit
+from hwr.training import Epoch, Feed, Glyphs, InMemory, Ranks, Recipe, Training, calibrate, checkpoints, fit
 from hwr.training.state import Partial
 from hwr.training.stream import Streamed, Stretch
 from hwr.training.transfer import adopt
@@ -148,6 +148,13 @@ def _train(job: Job, board: Board) -> None:
         if isinstance(event, Epoch) or event.save:
             checkpoints.save(job.checkpoints, training, job.keep)
         board.tell((event, training.confusion) if isinstance(event, Epoch) else event)
+    # Only the first rank asks: one that heard of a stop later would wait for the others for ever.
+    was_stopped = ranks.is_first and board.was_stopped()
+    if training.is_over(job.recipe) and not ranks.from_first([was_stopped], device)[0]:
+        training.average.load_state_dict(training.best)
+        calibration = calibrate(training.average, val, ranks)
+        if ranks.is_first:
+            board.leave(calibration)
 
 
 def _check_counts(job: Job, training: Training) -> None:

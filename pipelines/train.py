@@ -20,6 +20,7 @@ from hwr import bundle, manifest
 from hwr.alphabet import Alphabet
 from hwr.augment import AugmentConfig, Where
 from hwr.bundle import Card
+from hwr.calibration import Calibration
 from hwr.errors import HwrError, InputError
 from hwr.report.curves import learning_curves
 from hwr.storage import Folder
@@ -114,10 +115,10 @@ def run(config: Config) -> None:
         return
     with tracking(config.mlflow, job.out, settings) as tracker:
         with session() as ready:
-            _train(config, job, ready(), tracker)
+            calibration = _train(config, job, ready(), tracker)
         # By the names that the user gave them: the card goes places where this machine's folders mean nothing.
         named = [{"location": folder.name, "fingerprint": data[folder.location]} for folder in folders]
-        result = _finish(job, named, settings)
+        result = _finish(job, named, settings, calibration)
         tracker.finish(job.out)
     console.milestone(f"{config.out}: {_sentence(result)}")
 
@@ -194,8 +195,8 @@ def _rows(
     return alphabet.encode(table["label"].to_pylist()), np.array(table["split"].to_pylist(), str)
 
 
-def _train(config: Config, job: Job, cluster: Cluster, tracker: Tracker) -> None:
-    """Run the workers, and keep the records while they tell of their epochs."""
+def _train(config: Config, job: Job, cluster: Cluster, tracker: Tracker) -> Calibration:
+    """Run the workers, and keep the records while they tell of their epochs; what they say in the end is returned."""
     wanted = config.workers if config.workers is not None else cluster.gpus or cluster.nodes
     workers = cluster.workers(wanted, gpus_each=1 if cluster.gpus else 0)
     if config.min_workers is not None and not 1 <= config.min_workers <= workers:
@@ -228,7 +229,7 @@ def _train(config: Config, job: Job, cluster: Cluster, tracker: Tracker) -> None
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),  # type: ignore[call-arg] # V2 takes it
         ),
     )
-    _follow(trainer, job, board, tracker)
+    return _follow(trainer, job, board, tracker)
 
 
 def _placed(config: Config, job: Job, cluster: Cluster, workers: int, cpus: int) -> Job:
@@ -260,7 +261,7 @@ def _with(job: Job, is_streamed: bool, where: Where, memory: int) -> Job:
     return replace(job, is_streamed=is_streamed, memory=memory, augment=replace(job.augment, where=where))
 
 
-def _follow(trainer: TorchTrainer, job: Job, board: Board, tracker: Tracker) -> None:
+def _follow(trainer: TorchTrainer, job: Job, board: Board, tracker: Tracker) -> Calibration:
     """Run the trainer beside this thread, which shows progress, keeps the records and hears Ctrl-C.
 
     In the main thread Ray Train would take Ctrl-C for itself and end the process without a word.
@@ -298,9 +299,12 @@ def _follow(trainer: TorchTrainer, job: Job, board: Board, tracker: Tracker) -> 
         outcome.result()
     except ray.train.TrainingFailedError as error:
         raise HwrError(f"training stopped: {cause(error)}; the same command goes on from the last epoch") from error
+    if records.calibration is None:
+        raise HwrError("training ended before the model was calibrated; the same command goes on from the last epoch")
+    return records.calibration
 
 
-def _finish(job: Job, data: list[dict[str, str]], settings: dict[str, Any]) -> dict[str, Any]:
+def _finish(job: Job, data: list[dict[str, str]], settings: dict[str, Any], calibration: Calibration) -> dict[str, Any]:
     """Turn the last checkpoint into what users take away: history, labels, model and manifest."""
     state, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
     if state is None or damaged:
@@ -313,8 +317,8 @@ def _finish(job: Job, data: list[dict[str, str]], settings: dict[str, Any]) -> d
     }  # fmt: skip
     card = Card(
         job.architecture, list(job.alphabet.labels), job.size, bundle.PREPROCESSING,
-        data, metrics, settings,
-        {"hwr": hwr.__version__, "torch": torch.__version__, "ray": ray.__version__},
+        data, metrics, settings, calibration.to_json(),
+        versions={"hwr": hwr.__version__, "torch": torch.__version__, "ray": ray.__version__},
     )  # fmt: skip
     write_history(job.out, history)
     job.out.write_bytes("curves.png", learning_curves([asdict(epoch) for epoch in history]))
