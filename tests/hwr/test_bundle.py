@@ -38,7 +38,7 @@ def test_weights_and_card_come_back_equal(saved):
 def test_the_predictor_gives_the_scores_of_the_model(saved):
     folder, model = saved
     glyphs = np.random.default_rng(0).integers(0, 256, (300, 28, 28), dtype=np.uint8)
-    scores = Predictor(folder)(glyphs)
+    scores = Predictor([folder])(glyphs)
     with torch.inference_mode():
         expected = model(torch.from_numpy(glyphs).unsqueeze(1) / 255).softmax(1).numpy()
     assert scores.shape == (300, 2)
@@ -47,8 +47,25 @@ def test_the_predictor_gives_the_scores_of_the_model(saved):
     np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
 
 
+def test_the_predictor_divides_scores_by_the_temperature_of_the_card(saved):
+    folder, model = saved
+    glyphs = np.random.default_rng(0).integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    plain = Predictor([folder])(glyphs).astype(np.float64)
+    bundle.save(folder, model.state_dict(), replace(CARD, calibration={"temperature": 0.5, "bins": "3 2 1"}))
+    # Half the temperature squares the odds.
+    np.testing.assert_allclose(Predictor([folder])(glyphs), plain**2 / (plain**2).sum(1, keepdims=True), atol=1e-5)
+
+
+def test_a_card_from_before_there_was_calibration_loads(saved):
+    folder, _ = saved
+    card = folder.read_json(bundle.CARD)
+    del card["calibration"]
+    folder.write_json(bundle.CARD, card)
+    assert bundle.load(folder)[1].calibrated() is None
+
+
 def test_no_glyphs_give_no_scores(saved):
-    assert Predictor(saved[0])(np.zeros((0, 28, 28), np.uint8)).shape == (0, 2)
+    assert Predictor([saved[0]])(np.zeros((0, 28, 28), np.uint8)).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +76,9 @@ def test_no_glyphs_give_no_scores(saved):
         ({"architecture": "vgg99"}, "there is no model 'vgg99'"),
         ({"size": "28"}, "its size is no number"),
         ({"preprocessing": "none"}, "was trained on 'none'"),
+        ({"calibration": {"temperature": -1, "bins": "3 2 1"}}, r"model\.json is damaged: its calibration .* but -1"),
+        ({"calibration": {"temperature": 1, "bins": "3 1 2"}}, r"model\.json is damaged: its calibration has bins"),
+        ({"calibration": ["3 2 1"]}, r"model\.json is damaged: its calibration"),
     ],
 )
 def test_a_card_that_does_not_fit_is_one_line(saved, change, message):
@@ -122,10 +142,10 @@ def test_the_model_that_ships_is_small_knows_47_characters_and_says_what_it_is_g
 
 
 def test_it_reads_digits_that_it_never_saw(digits):
-    predictor = Predictor(bundle.find("emnist47"))
+    predictor = Predictor([bundle.find("emnist47")])
     scans = [scan(image) for image in digits[0][:300]]
     glyphs, _ = canonical_batch(scans, 28)
-    names = np.array(predictor.card.alphabet)
+    names = np.array(predictor.alphabet)
     tens = np.isin(names, list("0123456789"))
     scores = predictor(glyphs)[:, tens]
     # Without capitals that look alike most of the coarse digits of 8 x 8 pixels are right; chance would be a tenth.

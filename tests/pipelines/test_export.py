@@ -26,7 +26,7 @@ def test_a_run_becomes_a_file_that_reads_digits(tmp_path, run, digits, capsys):
     glyphs = canonical_batch(digits[0][900:])[0]
     scores = session.run(None, {"glyphs": glyphs[:, None].astype(np.float32) / 255})[0]
     assert np.mean(np.array(labels)[scores.argmax(1)] == digits[1][900:].astype(str)) > 0.75
-    predictor = Predictor(Folder.open(str(run / "model")))
+    predictor = Predictor([Folder.open(str(run / "model"))])
     assert np.mean(scores.argmax(1) == predictor(glyphs).argmax(1)) > 0.98  # the predictor may compute in bf16
 
 
