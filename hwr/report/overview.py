@@ -131,7 +131,7 @@ def render(overview: Overview, drawn: Sequence[Picture]) -> str:
             split: _named(label for label in labelled if not overview.classes[label].get(split)) for split in SPLITS
         },
         duplicates=_duplicates(counts.get("duplicates", {})),
-        rejects=_rejects(overview),
+        rejects=refused(counts["reasons"], overview.rejects),
     )
 
 
@@ -183,14 +183,22 @@ def _duplicates(counts: Mapping[str, Any]) -> dict[str, int]:
     return {words: flat[key] for key, words in DUPLICATES.items() if flat.get(key)}
 
 
-def _rejects(overview: Overview) -> list[dict[str, Any]]:
-    reasons = sorted(overview.counts["reasons"].items(), key=lambda item: (-item[1], item[0]))
+def refused(
+    counts: Mapping[str, int], examples: Mapping[str, Sequence[tuple[str, str | None]]]
+) -> list[dict[str, Any]]:
+    """What a page says of inputs that could not be used, the most frequent reason first.
+
+    Args:
+        counts: Inputs of each reason.
+        examples: Reason to its first examples, as `Overview` has them.
+    """
+    reasons = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [
         {
             "reason": reason,
             "meaning": REASONS.get(reason, ""),
             "count": count,
-            "examples": overview.rejects.get(reason, ())[:EXAMPLES],
+            "examples": examples.get(reason, ())[:EXAMPLES],
         }
         for reason, count in reasons
     ]

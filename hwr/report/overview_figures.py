@@ -47,13 +47,16 @@ def sheet(groups: Sequence[tuple[str, int, npt.NDArray[np.uint8]]], theme: Theme
     return drawing.encoded(pen.paper)
 
 
-def balance(labels: Sequence[str], counts: Mapping[str, npt.NDArray[np.int64]], theme: Theme = LIGHT) -> bytes:
+def balance(
+    labels: Sequence[str], counts: Mapping[str, npt.NDArray[np.int64]], theme: Theme = LIGHT, things: str = "samples"
+) -> bytes:
     """Samples of each class, one panel a split, each on its own scale; many classes are sorted instead of named.
 
     Args:
         labels: The C classes.
         counts: Split to its samples (C,) of each class, at least one sample a split.
         theme: The colours.
+        things: What is counted, if not samples.
 
     Returns:
         A PNG file.
@@ -66,7 +69,7 @@ def balance(labels: Sequence[str], counts: Mapping[str, npt.NDArray[np.int64]], 
     pen = Pen.on(theme, pixels(WIDTH), pixels((TITLE + TALL + GAP) * len(counts) + below))
     for index, (split, values) in enumerate(counts.items()):
         top = pixels((TITLE + TALL + GAP) * index)
-        title = _title(split, values)
+        title = _title(split, values, things)
         pen.write((pixels(LEFT), top + pixels(0.15)), title, points(10), theme.ink, "lm")
         _bars(pen, values[order], step, top + pixels(TITLE + TALL))
     foot = pen.paper.height - pixels(below)
@@ -82,19 +85,44 @@ def balance(labels: Sequence[str], counts: Mapping[str, npt.NDArray[np.int64]], 
     return drawing.encoded(pen.paper)
 
 
-def _title(split: str, values: npt.NDArray[np.int64]) -> str:
+def histogram(groups: Mapping[str, npt.NDArray[np.int64]], theme: Theme = LIGHT) -> bytes:
+    """How often a share, such as a confidence, lies in each of equal bins over [0, 1]; one panel a group.
+
+    Args:
+        groups: Name to counts (bins,), at least one of them above 0; each has its own scale, and ``abstained`` the
+            colour of errors.
+        theme: The colours.
+
+    Returns:
+        A PNG file.
+    """
+    below = 0.3
+    pen = Pen.on(theme, pixels(WIDTH), pixels((TITLE + TALL + GAP) * len(groups) + below))
+    wide = (WIDTH - LEFT - RIGHT) * drawing.DPI
+    for index, (name, values) in enumerate(groups.items()):
+        top = pixels((TITLE + TALL + GAP) * index)
+        pen.write((pixels(LEFT), top + pixels(0.15)), f"{name} · {values.sum():,}", points(10), theme.ink, "lm")
+        colour = theme.wrong if name == "abstained" else theme.right
+        _bars(pen, values, wide / len(values), top + pixels(TITLE + TALL), colour)
+    for tenth in range(0, 11, 2):
+        place = (pixels(LEFT) + wide * tenth / 10, pen.paper.height - pixels(below))
+        pen.write(place, f"{10 * tenth} %", points(9), theme.ink, "ma" if tenth < 10 else "ra")
+    return drawing.encoded(pen.paper)
+
+
+def _title(split: str, values: npt.NDArray[np.int64], things: str) -> str:
     absent = np.count_nonzero(values == 0)
     lacking = f" · {absent:,} of {len(values):,} classes have none" if absent else ""
-    return f"{split} · {values.sum():,} samples{lacking}{' · logarithmic scale' if _uneven(values) else ''}"
+    return f"{split} · {values.sum():,} {things}{lacking}{' · logarithmic scale' if _uneven(values) else ''}"
 
 
 def _uneven(values: npt.NDArray[np.int64]) -> bool:
     return bool(values.max() > UNEVEN * values[values > 0].min())
 
 
-def _bars(pen: Pen, values: npt.NDArray[np.int64], step: float, bottom: int) -> None:
+def _bars(pen: Pen, values: npt.NDArray[np.int64], step: float, bottom: int, colour: str | None = None) -> None:
     """Bars of one panel, the lines behind them, and the counts above them where there is room."""
-    most, uneven, start = int(values.max()), _uneven(values), pixels(LEFT)
+    most, uneven, start = int(values.max()), colour is None and _uneven(values), pixels(LEFT)
     counted, turned = len(values) <= MOST_NAMES, len(values) > PRINTED
     letters = len(f"{most:,}") if turned else 2  # what a count above a bar takes of the height
     tall = pixels(TALL - (0.06 + letters * 0.6 * 6.5 / 72 if counted else 0))
@@ -111,11 +139,11 @@ def _bars(pen: Pen, values: npt.NDArray[np.int64], step: float, bottom: int) -> 
     for place, value in enumerate(values.tolist()):
         left, top = start + place * step + margin, bottom - height(value)
         if value:
-            pen.draw.rectangle((left, top, max(left, left + step - 2 * margin - 1), bottom), pen.theme.right)
-        if counted:
+            pen.draw.rectangle((left, top, max(left, left + step - 2 * margin - 1), bottom), colour or pen.theme.right)
+        if counted and (value or colour is None):  # an empty bin is no fault, an empty class may be
             where, size = (start + (place + 0.5) * step, top - pixels(0.04)), points(6.5 if turned else 8.5)
-            colour = pen.theme.muted if value else pen.theme.wrong
-            pen.write(where, f"{value:,}", size, colour, "lm" if turned else "mb", turned=turned)
+            shade = pen.theme.muted if value else pen.theme.wrong
+            pen.write(where, f"{value:,}", size, shade, "lm" if turned else "mb", turned=turned)
 
 
 def _ticks(most: int, uneven: bool) -> list[int]:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hwr.metrics import Pair
-from hwr.report import drawing, figures
+from hwr.report import figures
 from hwr.report.drawing import DARK, LIGHT, Theme
 from hwr.report.recognition import Report, reason_names
-from hwr.report.templates import Picture, data_uri, environment
+from hwr.report.templates import Glyphs, Picture, Shown, embedded, environment
 
 PAIRS = 12
 PER_PAIR = 4
@@ -20,19 +19,6 @@ MISTAKES = 60
 SAMPLES = 36
 EXAMPLES = 3  # file names given for each reason of an unreadable file
 SEED = 0
-
-Glyphs = Callable[[list[str]], Mapping[str, npt.NDArray[np.uint8]]]
-"""The glyphs (S, S) uint8, white ink on black, of inputs by id; those that cannot be had are left out."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One input in a gallery."""
-
-    id: str
-    truth: str | None
-    prediction: str
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -104,7 +90,7 @@ def render(report: Report, facts: Mapping[str, str], drawn: Sequence[Picture], g
         HTML.
     """
     chosen = galleries(report)
-    found = glyphs(chosen.ids()) if chosen.ids() else {}
+    found = embedded(glyphs, chosen.ids())
     template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
@@ -112,7 +98,7 @@ def render(report: Report, facts: Mapping[str, str], drawn: Sequence[Picture], g
         facts=facts,
         pictures={picture.name: picture for picture in drawn},
         chosen=chosen,
-        glyphs={name: _glyph(image) for name, image in found.items()},
+        glyphs=found,
         missing=sum(name not in found for name in chosen.ids()),
         unreadable=_unreadable(report),
         characters=[c for c in report.scores.characters if c.support or c.predicted] if report.scores else [],
@@ -125,13 +111,6 @@ def _shown(rows: pd.DataFrame) -> list[Shown]:
         Shown(name, None if pd.isna(truth) else truth, prediction, float(confidence))
         for name, truth, prediction, confidence in zip(*columns, strict=True)
     ]
-
-
-def _glyph(image: npt.NDArray[np.uint8]) -> dict[str, str | int]:
-    """A glyph to embed, and two sides to show it at: whole multiples of its pixels, so that they stay square."""
-    side = len(image)
-    small, large = (side * max(1, round(near / side)) for near in (56, 84))
-    return {"uri": data_uri(drawing.glyph(image)), "small": small, "large": large}
 
 
 def _unreadable(report: Report) -> list[dict[str, Any]]:

@@ -12,9 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hwr.metrics import Scores, Share, Top, score
-
-STATUSES = ("ok", "abstained", "unreadable")
-BINS = 20
+from hwr.report.tally import BINS, STATUSES
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,18 @@
 """What all pages share: pictures for a light and a dark page, and templates that escape every text."""
 
 import base64
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jinja2
+import numpy as np
+import numpy.typing as npt
 
+from hwr.report import drawing
 from hwr.report.drawing import DARK, LIGHT
+
+Glyphs = Callable[[list[str]], Mapping[str, npt.NDArray[np.uint8]]]
+"""The glyphs (S, S) uint8, white ink on black, of inputs by id; those that cannot be had are left out."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +25,23 @@ class Picture:
     dark: bytes
 
 
+@dataclass(frozen=True)
+class Shown:
+    """One input in a gallery.
+
+    Attributes:
+        id: Its id.
+        truth: Its true label, where that is known.
+        prediction: What the model said, or would have said.
+        confidence: How sure it was, in [0, 1].
+    """
+
+    id: str
+    truth: str | None
+    prediction: str
+    confidence: float
+
+
 def environment() -> jinja2.Environment:
     """The templates of this package, their filters, and the colours of the page as ``paper``."""
     made = jinja2.Environment(
@@ -27,7 +51,13 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters |= {"percent": percent, "count": "{:,}".format, "visible": visible, "data_uri": data_uri}
+    made.filters |= {
+        "percent": percent,
+        "count": "{:,}".format,
+        "visible": visible,
+        "data_uri": data_uri,
+        "named": named,
+    }
     made.globals["paper"] = {"light": LIGHT, "dark": DARK}
     return made
 
@@ -35,6 +65,27 @@ def environment() -> jinja2.Environment:
 def data_uri(png: bytes) -> str:
     """A PNG file as an address that carries the file itself."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def embedded(glyphs: Glyphs, ids: Sequence[str]) -> dict[str, dict[str, str | int]]:
+    """Glyphs to embed, by id, each with two sides to show it at: whole multiples of its pixels, so they stay square.
+
+    Args:
+        glyphs: Called once, if there are ids at all.
+        ids: Which to show.
+    """
+    made: dict[str, dict[str, str | int]] = {}
+    for name, image in (glyphs(list(ids)) if ids else {}).items():
+        side = len(image)
+        small, large = (side * max(1, round(near / side)) for near in (56, 84))
+        made[name] = {"uri": data_uri(drawing.glyph(image)), "small": small, "large": large}
+    return made
+
+
+def named(id_: str, most: int = 100) -> str:
+    """The name of an input for a page: its middle left out where it is long, what has no shape as an escape."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in id_)
+    return shown if len(shown) <= most else f"{shown[: most // 2 - 1]}…{shown[-(most // 2) :]}"
 
 
 def visible(label: str) -> str:

@@ -1,0 +1,148 @@
+"""The labelled images in one folder a character, for people to look through and to mend.
+
+Every image is copied, never linked: whoever edits a sorted image, or removes one, leaves the original as it is. A
+file is named after its whole id, so that two of one name never meet, and ends in a short hash of it.
+
+A person moves what is wrong into the right folder, and ``hwr ingest --format image-folder`` reads the folders back as
+labels (see `hwr.sources.label_folders`); what is left among the abstained has none. What was moved stays moved: a part
+of the predictions that is sorted is not looked at again.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from hwr.errors import OutputError
+from hwr.manifest import fingerprint
+from hwr.outputs import rows
+from hwr.sources.files import SUFFIXES
+from hwr.sources.label_folders import ABSTAINED, UNREADABLE, folder_name
+from hwr.storage import Folder
+
+STATE = ".hwr-sorted.json"  # hidden, so that ingest does not take it for an input
+
+Read = Callable[[str], bytes | None]
+"""The bytes of an input's image file by its id; None where there is no file, or it may not be read."""
+
+_BESIDE = ".hwr-copying"
+_LONGEST = 150  # bytes of an id that a file's name shows
+_KINDS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif",
+          b"RIFF": ".webp"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """What a call did.
+
+    Attributes:
+        copied: Images that it copied.
+        lost: Images that could not be copied, because their file is gone or may not be read.
+    """
+
+    copied: int
+    lost: int
+
+
+def claim(target: Folder, owner: str) -> dict[str, int]:
+    """Take a folder for one labelling, or find that it is its own already.
+
+    Args:
+        target: A new or empty folder, or one that was sorted before.
+        owner: What the predictions are: their location and the model's fingerprint, say.
+
+    Returns:
+        The files of predictions that are sorted already, and their size in bytes.
+
+    Raises:
+        OutputError: It holds something else.
+    """
+    if target.has(STATE):
+        state = target.read_json(STATE)
+        if state.get("owner") != owner or not isinstance(state.get("done"), dict):
+            raise OutputError(f"{target.name} holds the sorted images of another labelling: choose another --sort-into")
+        done: dict[str, int] = state["done"]
+        return done
+    if not target.is_empty():
+        raise OutputError(f"{target.name} exists and was not made by hwr: choose another --sort-into")
+    target.write_json(STATE, {"owner": owner, "done": {}})
+    return {}
+
+
+def sort_into(predictions: Folder, target: Folder, owner: str, read: Read) -> Sorted:
+    """Copy every image into the folder of its answer, or of those that abstained or could not be read.
+
+    Run again, it goes on where it was stopped, takes up files of predictions that have come since, and leaves the
+    rest alone.
+
+    Args:
+        predictions: The folder of Parquet files.
+        target: Where to put the images.
+        owner: As `claim` has it.
+        read: How to get an image; called from one thread, in the order of the rows.
+
+    Raises:
+        InputError: A file of predictions is damaged.
+        OutputError: The target holds something else, is full or cannot be written.
+    """
+    done = claim(target, owner)
+    copied = lost = 0
+    for name in rows.names(predictions):
+        size = predictions.bytes(name)
+        if done.get(name) == size:
+            continue
+        for key, folder in _places(predictions, name):
+            data = read(key)
+            lost += data is None
+            copied += data is not None and _put(target, f"{folder}/{file_name(key, data)}", data)
+        if target.is_local:
+            os.sync()  # once a part, not a file: what is recorded as copied is on the disk
+        done = {**done, name: size}
+        target.write_json(STATE, {"owner": owner, "done": done})
+    return Sorted(copied, lost)
+
+
+def file_name(key: str, data: bytes) -> str:
+    """A name for an image that any disk can hold and no other input has.
+
+    Args:
+        key: The input's id.
+        data: Its file, which says the kind of picture where the id does not.
+    """
+    suffix = PurePosixPath(key).suffix.lower()
+    if suffix not in SUFFIXES:
+        suffix = next((kind for magic, kind in _KINDS.items() if data.startswith(magic)), "")
+    stem = key[: -len(suffix)] if suffix and key.lower().endswith(suffix) else key
+    shown = "".join(c if c.isalnum() or c in " -_.,+=@#()" else "~" if c == "/" else "_" for c in stem)
+    short = shown.encode()[-_LONGEST:].decode(errors="ignore").lstrip(" .")  # a dot in front would hide the file
+    return f"{short}~{fingerprint(key.encode())}{suffix}"
+
+
+def _places(predictions: Folder, name: str) -> Iterator[tuple[str, str]]:
+    """Each input's id, and the folder that it belongs into."""
+    table = predictions.read_table(name, ["id", "status", "prediction"])
+    folders: dict[Any, str] = {"abstained": ABSTAINED, "unreadable": UNREADABLE}
+    for batch in table.to_batches(8192):
+        for key, status, answer in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield key, folders.get(status) or folder_name(answer)
+
+
+def _put(target: Folder, name: str, data: bytes) -> bool:
+    """Write a file if it is not there whole; whether it was not."""
+    if not target.is_local:
+        if target.has(name) and target.bytes(name) == len(data):
+            return False
+        target.write_bytes(name, data)
+        return True
+    path, beside = f"{target.path}/{name}", f"{target.path}/{_BESIDE}"
+    try:
+        if os.path.isfile(path) and os.path.getsize(path) == len(data):
+            return False
+        with open(beside, "wb") as file:
+            file.write(data)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.replace(beside, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {target.name}/{name}: {error.strerror}") from error
+    return True
