@@ -1,13 +1,27 @@
-"""What a person sees of a running job: milestones, and progress where there is a terminal to draw it on."""
+"""What a person sees of a running job: milestones, and how far it is."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)  # fmt: skip
 from rich.table import Table
+from rich.text import Text
+
+# Where there is no terminal, such as in the log of a job on a cluster, a line says so often how far it is.
+_LOG_S = 60.0
 
 
 def milestone(text: str, stream: TextIO | None = None) -> None:
@@ -31,7 +45,7 @@ def table(title: str, rows: list[tuple[str, str]]) -> None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """A bar with count and time left on a terminal; elsewhere nothing, since milestones tell the story there.
+    """On a terminal a bar with count, rate and time left; elsewhere a line of the same about once a minute.
 
     Args:
         what: What one step is, in the plural.
@@ -41,11 +55,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
         A function to call with the number of steps done since the last call and a short note (may be empty).
     """
     if not sys.stdout.isatty():
-        yield lambda _steps, _note: None
+        yield _Log(what, total)
         return
     columns = (
-        BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left:"),
-        TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False),
+        BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), _Rate(), TimeElapsedColumn(),
+        TextColumn("left:"), TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False),
     )  # fmt: skip
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task(what, total=total, note="")
@@ -54,3 +68,29 @@ def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
             bar.update(task, advance=steps, note=note)
 
         yield advance
+
+
+class _Rate(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
+class _Log:
+    """Progress as lines."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total, self.done = what, total, 0
+        self.begun = self.told = time.monotonic()
+
+    def __call__(self, steps: int, note: str) -> None:
+        self.done += steps
+        now = time.monotonic()
+        if now - self.told < _LOG_S:
+            return
+        self.told = now
+        rate = self.done / (now - self.begun)
+        left = f", {(self.total - self.done) / rate:,.0f} s left" if rate else ""
+        noted = f": {note}" if note else ""
+        milestone(f"{self.done:,} of {self.total:,} {self.what}, {rate:,.0f}/s{left}{noted}")

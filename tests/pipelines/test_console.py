@@ -1,4 +1,4 @@
-"""Milestones are plain lines; a progress bar is drawn only where there is a terminal."""
+"""Milestones are plain lines; how far a job is shows as a bar on a terminal, and as lines elsewhere."""
 
 import os
 import pty
@@ -25,6 +25,20 @@ def test_elsewhere_there_are_only_milestones():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == "half way\n"
     assert done.stderr == ""
+
+
+def test_elsewhere_a_line_a_minute_says_how_far_it_is(capsys, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with console.progress("images", 12_000) as advance:
+        for _ in range(5):
+            now += 25
+            advance(1000, "")
+        now += 60
+        advance(1000, "so it goes")
+    assert capsys.readouterr().out == (
+        "3,000 of 12,000 images, 40/s, 225 s left\n6,000 of 12,000 images, 32/s, 185 s left: so it goes\n"
+    )
 
 
 def test_on_a_terminal_there_is_a_bar_and_the_milestone_stays_whole():
