@@ -8,25 +8,33 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hwr.storage import Folder
 
 _PARTS, _FEWEST, _MOST = 32, 128, 8192
 
 
-def cut(index: pa.Table, name: str) -> list[pa.Table]:
+def cut(index: pa.Table, name: str, first: int = 0) -> list[pa.Table]:
     """Cut an index into about 32 parts of 128 to 8,192 rows, each with its name in column ``part``.
 
     Args:
         index: The inputs; any table.
         name: How the files' names begin: ``part`` gives ``part-00000``, ``part-00001``, …
+        first: The number of the first part.
     """
     rows = min(max(-(-len(index) // _PARTS), _FEWEST), _MOST)
     pieces = [index.slice(start, rows) for start in range(0, len(index), rows)]
     return [
         piece.append_column("part", pa.array([f"{name}-{number:05d}"] * len(piece), pa.string()))
-        for number, piece in enumerate(pieces)
+        for number, piece in enumerate(pieces, first)
     ]
+
+
+def split(table: pa.Table) -> list[pa.Table]:
+    """The parts of a table of rows that name theirs in column ``part``, in order."""
+    ends = pc.run_end_encode(table["part"].combine_chunks()).run_ends.to_pylist()
+    return [table.slice(start, end - start) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def missing(parts: Sequence[pa.Table], done: Folder) -> list[pa.Table]:

@@ -31,6 +31,7 @@ C = TypeVar("C")
 # Flags that may be left out: help shows what they take, not Python's None.
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="(optional)")]
 Count = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(optional)")]
+Share = Annotated[float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="(optional)")]
 
 USAGE = (
     "usage: hwr JOB [flags]     (python -m pipelines is the same)\n\n"

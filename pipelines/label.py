@@ -1,29 +1,31 @@
-"""Label: images and a run to predictions, exactly one row an image."""
+"""Label: images and models to predictions, exactly one row an image."""
 
 import sys
-from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import tyro
 
-from hwr import bundle, manifest, parts, schema
-from hwr.bundle import Card
-from hwr.errors import InputError, Reject
+from hwr import bundle, listing, manifest, parts
+from hwr.errors import InputError
+from hwr.outputs import label_studio, rows, table
+from hwr.outputs.label_studio import file_address
+from hwr.outputs.sort_into import sort_into
 from hwr.predictor import Predictor
-from hwr.sources import Samples, Source, fingerprint, open_images, read_glyphs
-from hwr.spreadsheet import to_csv
+from hwr.report import labelled
+from hwr.report.tally import COLUMNS, Tally, write_summary
+from hwr.sources import FILES, ImageFolder, Samples, Source, open_images, read_by_id
+from hwr.sources.raw import Files
 from hwr.storage import Folder
 from pipelines import cli, console
-from pipelines._ray import run_parts, session
+from pipelines._label_worker import Answers, LabelPart
+from pipelines._ray import SPARE_CPUS, run_parts, session
 
-# How many of the likeliest characters a prediction names.
-TOP = 5
-
-CSV = "predictions.csv"
+# Workers that share a GPU: reading images takes far longer than scoring them there.
+_ON_A_GPU = 8
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,14 @@ class Config:
     """What to label, with which model, and where to put the predictions."""
 
     images: str
-    """Folder of images, or a samples folder that hwr ingest made."""
-    model: str
-    """Run that hwr train made, or the model folder in it."""
+    """Folder of images, a zip or tar archive of them, a list of files (.txt or .csv), Parquet files with images, or a
+    samples folder that hwr ingest made; as a path or a URI such as s3://bucket/scans."""
+    model: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        tyro.conf.arg(metavar="MODEL", help_behavior_hint="(required, may be repeated)"),
+    ]
+    """Run that hwr train made, the model folder in it, or the name of a model that ships with hwr (emnist47). Several
+    vote: the mean of their probabilities counts."""
     out: str
     """Folder for the predictions; it must be new, or the same command's."""
     split: Annotated[
@@ -41,123 +48,195 @@ class Config:
         tyro.conf.arg(metavar="{train,val,test}", help_behavior_hint="(optional)"),
     ] = None
     """Which split of a samples folder: all of them, if it is not given."""
+    only: cli.Text = None
+    """Characters to choose from, where more is known of the images than the model knows: digits, A-Z or ABC."""
+    min_confidence: cli.Share = None
+    """Abstain from an answer that is less sure than this, from 0 to 1."""
+    target_accuracy: cli.Share = None
+    """Abstain as rarely as the model's validation samples allow for this share of right answers, such as 0.99."""
+    top_k: int = 5
+    """How many of the likeliest characters each prediction names."""
+    tta: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Look at each image in seven slightly different ways (test-time augmentation): more accurate, seven times as
+    slow."""
+    sort_into: cli.Text = None
+    """Folder to copy the images into, one folder inside it a character; hwr ingest --format image-folder reads it."""
+    label_studio: cli.Text = None
+    """File for tasks that Label Studio imports, the least sure first; how it shows them is written beside it, as
+    .xml."""
     workers: cli.Count = None
-    """Processes that label in parallel: one a GPU, or as many as there are CPUs, if it is not given."""
+    """Processes that label in parallel: as many as there are CPUs, and up to eight a GPU, if it is not given."""
 
 
 def run(config: Config) -> None:
     """Label one set of images.
 
     Raises:
-        HwrError: The images, the model or the output folder are not usable.
+        HwrError: The images, the models or the output folder are not usable.
     """
-    model, out = bundle.find(config.model), Folder.open(config.out)
-    _, card = bundle.load(model)
-    source = open_images(config.images, config.split)
-    images = Folder.open(config.images)
-    if out.path.startswith(f"{images.path}/"):
-        raise InputError(f"--out {config.out} lies inside --images {config.images}: its files would be read as images")
-    index = _with_truth(source, card)
-    settings = {"images": images.location, "split": config.split, "model": model.location}
-    inputs = {images.location: fingerprint(index), model.location: bundle.fingerprint(model)}
-    if manifest.claim(out, "predictions", settings, inputs) is manifest.Claim.COMPLETE:
-        console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
-        return
-    todo = parts.cut(index, "part")
-    left = parts.missing(todo, out / "predictions")
-    console.milestone(f"{config.images}: {len(index):,} images, {len(left)} of {len(todo)} parts to do")
-    if left:
-        with session() as ready:
-            cluster = ready()
-            workers = cluster.workers(config.workers if config.workers is not None else cluster.gpus or None)
-            job = {"source": source, "model": model, "out": out}
-            gpus = min(1.0, cluster.gpus / workers)
-            run_parts(left, LabelPart, job, what="images", workers=workers, gpus=gpus)
-    facts = {
-        **_facts(out, todo), "model": model.location, "alphabet": card.alphabet, "size": card.size,
-        "images": {"location": images.location, "split": config.split},
+    if not config.model:
+        raise InputError("--model names no model")
+    models, out = tuple(bundle.find(name) for name in config.model), Folder.open(config.out)
+    predictor = Predictor(models, config.only, tta=config.tta)
+    if not 1 <= config.top_k <= len(predictor.alphabet):
+        raise InputError(f"--top-k must be from 1 to {len(predictor.alphabet)}, not {config.top_k}")
+    least = _least(config, models)
+    source, images = open_images(config.images, config.split), Folder.open(config.images)
+    _check_outputs(config, out, images, source)
+    settings = {
+        "images": images.location, "split": config.split, "model": [model.location for model in models],
+        "only": config.only, "min_confidence": least, "top_k": config.top_k, "tta": config.tta,
     }  # fmt: skip
-    manifest.complete(out, "predictions", facts)
-    console.milestone(f"{config.out}: {_sentence(facts)}; see {CSV}")
+    inputs = {model.location: bundle.fingerprint(model) for model in models}
+    claim = manifest.claim(out, "predictions", settings, inputs)
+    todo, new = _listed(source, out, predictor, config.images)
+    if claim is manifest.Claim.COMPLETE and not new:
+        console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
+    else:
+        told = f" ({new:,} of them new)" if claim is not manifest.Claim.NEW and new else ""
+        left = parts.missing(todo, out / "predictions")
+        total = sum(map(len, todo))
+        console.milestone(f"{config.images}: {total:,} images{told}, {len(left)} of {len(todo)} parts to do")
+        answers = Answers(models, config.only, config.top_k, least, config.tta)
+        _label(left, {"source": source, "answers": answers, "out": out}, config.workers)
+        about = {
+            "model": ", ".join(model.location for model in models), "alphabet": predictor.alphabet,
+            "size": predictor.size, "min_confidence": least,
+            "images": {"location": images.location, "split": config.split},
+        }  # fmt: skip
+        facts = _finish(out, todo, about)
+        manifest.complete(out, "predictions", facts)
+        console.milestone(f"{config.out}: {_sentence(facts)}; see {table.NAME} and {labelled.NAME}")
+    _hand_out(config, out, source, todo)
 
 
-def _with_truth(source: Source, card: Card) -> pa.Table:
-    """The index of what is to be labelled, its labels kept only where they are truth.
+def _check_outputs(config: Config, out: Folder, images: Folder, source: Source) -> None:
+    """Refuse what cannot be written before anything is done."""
+    for flag, folder in (("--out", out), ("--sort-into", config.sort_into and Folder.open(config.sort_into))):
+        if folder and f"{folder.path}/".startswith(f"{images.path}/"):
+            raise InputError(
+                f"{flag} {folder.name} lies inside --images {config.images}: its files would be read as images"
+            )
+    if config.label_studio and not isinstance(source, FILES):
+        raise InputError("--label-studio shows image files: give --images a folder, a list of files or a file")
+
+
+def _listed(source: Source, out: Folder, predictor: Predictor, name: str) -> tuple[list[pa.Table], int]:
+    """Write down what is to be labelled, beyond what was written down before: all parts, and how many rows are new."""
+    folder = out / "inputs"
+    known = listing.read(folder)
+    found = listing.news(source.index(), known, name)
+    if len(found) and out.has(manifest.MANIFEST):
+        out.remove(manifest.MANIFEST)  # no longer complete
+    if not isinstance(source, Samples):
+        found = _with_truth(found, predictor.alphabet, known)
+    return parts.split(listing.add(folder, found, known)), len(found)
+
+
+def _with_truth(index: pa.Table, alphabet: list[str], known: pa.Table | None) -> pa.Table:
+    """Keep the labels of an index only where they are truth.
 
     A folder's name is taken for the truth only where every image lies in a folder named by a character of the model:
     a folder of scans that happens to be called ``A`` must not pass for one.
     """
-    index = source.index()
-    if isinstance(source, Samples) or set(index["label"].to_pylist()) <= set(card.alphabet):
+    readable = pc.is_null(index["reason"])
+    earlier = [] if known is None else known["label"].filter(pc.is_null(known["reason"])).unique().to_pylist()
+    if {*earlier, *index["label"].filter(readable).unique().to_pylist()} <= set(alphabet):
         return index
     return index.set_column(index.schema.get_field_index("label"), "label", pa.nulls(len(index), pa.string()))
 
 
-class LabelPart:
-    """Labels the images of one part and writes its predictions; runs on a worker and keeps the model loaded."""
-
-    def __init__(self, source: Source, model: Folder, out: Folder) -> None:
-        self.source, self.out = source, out
-        self.predictor = Predictor(model)
-
-    def __call__(self, part: pa.Table) -> pa.Table:
-        """Write ``predictions/PART.parquet``."""
-        card = self.predictor.card
-        glyphs, rejects = read_glyphs(self.source, part, card.size)
-        readable = np.array([reject is None for reject in rejects])
-        scores = np.zeros((len(part), len(card.alphabet)), np.float32)
-        scores[readable] = self.predictor(glyphs[readable])
-        table = to_predictions(part, scores, rejects, card.alphabet)
-        self.out.write_table(f"predictions/{part['part'][0].as_py()}.parquet", table)
-        return pa.table({"rows": [len(part)]})
-
-
-def to_predictions(
-    part: pa.Table, scores: npt.NDArray[np.float32], rejects: list[Reject | None], alphabet: list[str]
-) -> pa.Table:
-    """Scores as rows of the predictions contract.
-
-    Args:
-        part: The inputs, N rows of an index.
-        scores: Probabilities (N, classes) float32; rows of rejects are not looked at.
-        rejects: For each input, why it could not be read, or None.
-        alphabet: Labels in the order of the scores.
-    """
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
-    ranked = np.take_along_axis(scores, order, axis=1)
-    rows = []
-    for key, truth, reject, best, share in zip(
-        part["key"].to_pylist(), part["label"].to_pylist(), rejects, order, ranked, strict=True
-    ):
-        row: dict[str, Any] = {"id": key, "label": truth, "status": "unreadable" if reject else "ok"}
-        if reject:
-            row["reason"] = f"{reject.reason}: {reject.detail}" if reject.detail else reject.reason
-        else:
-            top = [{"label": alphabet[number], "score": score} for number, score in zip(best, share, strict=True)]
-            row |= {"prediction": top[0]["label"], "confidence": top[0]["score"], "top": top}
-        rows.append(row)
-    return pa.Table.from_pylist(rows, schema=schema.PREDICTIONS)
+def _least(config: Config, models: tuple[Folder, ...]) -> float:
+    """From which confidence on answers are given."""
+    if config.target_accuracy is None:
+        least = config.min_confidence or 0.0
+        if not 0 <= least <= 1:
+            raise InputError(f"--min-confidence must be from 0 to 1, not {least}")
+        return least
+    if config.min_confidence is not None:
+        raise InputError("give --min-confidence or --target-accuracy, not both")
+    if len(models) > 1 or config.only or config.tta:
+        raise InputError(
+            "--target-accuracy is known of one model as it was validated: leave out --only, --tta and further models, "
+            "or give --min-confidence"
+        )
+    calibration = bundle.load(models[0])[1].calibrated()
+    if calibration is None:
+        raise InputError(f"{config.model[0]} has no calibration: train it anew, or give --min-confidence")
+    found = calibration.threshold(config.target_accuracy)
+    console.milestone(
+        f"answers are given from a confidence of {found.min_confidence:.1%} on: of the validation samples that is "
+        f"{found.coverage:.1%}, and {found.accuracy:.2%} of these are right"
+    )
+    return found.min_confidence
 
 
-def _facts(out: Folder, todo: list[pa.Table]) -> dict[str, Any]:
-    """Write the CSV, and count what the shards hold."""
-    columns = ["id", "status", "prediction", "confidence", "label", "reason"]
-    whole, files = parts.collect(todo, out, "predictions", columns)
-    header = ["file", "prediction", "confidence", "status", "reason", "label"]
-    cells = [whole["id" if name == "file" else name].to_pylist() for name in header]
-    cells[2] = [None if score is None else f"{score:.4f}" for score in cells[2]]
-    out.write_bytes(CSV, to_csv(header, zip(*cells, strict=True)))
-    status = Counter(whole["status"].to_pylist())
+def _label(left: list[pa.Table], job: dict[str, Any], wanted: int | None) -> None:
+    """Have workers do the parts that are left."""
+    if not left:
+        return
+    with session() as ready:
+        cluster = ready()
+        if wanted is None and cluster.gpus:
+            wanted = max(1, min(cluster.cpus - SPARE_CPUS, _ON_A_GPU * cluster.gpus))
+        workers = cluster.workers(wanted)
+        run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, cluster.gpus / workers))
+
+
+def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[str, Any]:
+    """Write what people read, and say what there is."""
+    names = [f"predictions/{part['part'][0]}.parquet" for part in todo]
+    files = [
+        {"name": name, "rows": len(part), "bytes": out.bytes(name)} for name, part in zip(names, todo, strict=True)
+    ]
+    done = out / "predictions"
+    table.write(rows.tables(done, table.COLUMNS), out)
+    tally = Tally.of(rows.tables(done, COLUMNS), about["alphabet"])
+    drawn = labelled.pictures(tally)
+    page = labelled.render(tally, _shown(about), drawn, lambda ids: read_by_id(about["images"], ids, about["size"]))
+    out.write_bytes(labelled.NAME, page.encode())
+    write_summary(out, tally, about)
+    marks = [manifest.fingerprint(out.read_bytes(name)).encode() for name in names]
     return {
-        "fingerprint": manifest.fingerprint(str(files).encode(), out.read_bytes(CSV)),
-        "files": files,
-        "counts": {"inputs": len(whole), "ok": status["ok"], "unreadable": status["unreadable"]},
+        **about, "fingerprint": manifest.fingerprint(*marks), "files": files,
+        "counts": {"inputs": tally.inputs, **tally.statuses},
+    }  # fmt: skip
+
+
+def _shown(about: dict[str, Any]) -> dict[str, str]:
+    """What the page says of the labelling."""
+    split = f", split {about['images']['split']}" if about["images"]["split"] else ""
+    return {
+        "Images": f"{about['images']['location']}{split}",
+        "Model": about["model"],
+        "Alphabet": " ".join(about["alphabet"]),
+        "Answers from a confidence of": f"{about['min_confidence']:.1%}",
+        "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def _hand_out(config: Config, out: Folder, source: Source, todo: list[pa.Table]) -> None:
+    """Write what was asked for beside the predictions."""
+    made = manifest.require(out, "predictions")
+    if config.sort_into:
+        read = Files(source, todo)
+        done = sort_into(out / "predictions", Folder.open(config.sort_into), f"{out.location} {made['model']}", read)
+        lost = f", {done.lost:,} could not be read" if done.lost else ""
+        console.milestone(f"{config.sort_into}: {done.copied:,} images copied{lost}")
+    if config.label_studio:
+        tables = rows.tables(out / "predictions", label_studio.COLUMNS)
+        images = Folder.open(config.images)
+        above = images if isinstance(source, ImageFolder) else Folder.file(config.images)[0]
+        label_studio.write(
+            tables, config.label_studio, made["alphabet"], made["model"], lambda key: file_address(above, key)
+        )
+        console.milestone(f"{config.label_studio}: tasks for Label Studio, and how to show them in the .xml beside it")
 
 
 def _sentence(facts: dict[str, Any]) -> str:
     counts = facts["counts"]
-    return f"{counts['inputs']:,} predictions, {counts['ok']:,} ok, {counts['unreadable']:,} unreadable"
+    abstained = f"{counts['abstained']:,} abstained, " if counts["abstained"] else ""
+    return f"{counts['inputs']:,} predictions, {counts['ok']:,} ok, {abstained}{counts['unreadable']:,} unreadable"
 
 
 if __name__ == "__main__":

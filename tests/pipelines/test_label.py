@@ -64,12 +64,12 @@ def test_the_job_says_what_a_plain_loop_says(scans, labelled, run):
     source = open_images(str(scans), None)
     index = source.index()
     glyphs, rejects = read_glyphs(source, index, 28)
-    predictor = Predictor(Folder.open(str(run / "model")))
+    predictor = Predictor([Folder.open(str(run / "model"))])
     scores = predictor(glyphs)
     rows = {row["id"]: row for row in predictions(labelled).to_pylist()}
     for key, score, reject in zip(index["key"].to_pylist(), scores, rejects, strict=True):
         if reject is None:
-            assert rows[key]["prediction"] == predictor.card.alphabet[score.argmax()]
+            assert rows[key]["prediction"] == predictor.alphabet[score.argmax()]
             assert rows[key]["confidence"] == pytest.approx(score.max(), abs=1e-6)
 
 
@@ -122,11 +122,75 @@ def test_a_split_of_samples_is_labelled_with_its_truth(tmp_path, samples, run):
     assert table["label"].to_pylist() == [key.split("/")[0] for key in table["id"].to_pylist()]
 
 
+def test_files_that_were_added_since_are_picked_up_and_nothing_else_is_done_again(tmp_path, scans, run, capsys):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(scans, folder)
+    moved = [path for path in sorted(folder.iterdir()) if path.suffix == ".png"][::3]
+    for path in moved:
+        path.rename(tmp_path / path.name)
+    words = ["label", "--images", folder, "--model", run, "--out", out]
+    assert hwr(*words) == 0
+    before = contents(out / "predictions")
+    for path in moved:
+        (tmp_path / path.name).rename(path)
+    assert hwr(*words) == 0
+    assert f"303 images ({len(moved)} of them new), 1 of 3 parts to do" in capsys.readouterr().out
+    after = contents(out / "predictions")
+    assert {name: after[name] for name in before} == before
+    rows = predictions(out).to_pylist()
+    assert sorted(row["id"] for row in rows) == sorted(path.name for path in scans.iterdir())
+    assert json.loads((out / "manifest.json").read_text())["counts"]["inputs"] == 303
+    moved[0].write_bytes(moved[1].read_bytes())
+    assert hwr(*words) == 1
+    assert f"1 of the inputs have changed since they were listed, such as {folder}/{moved[0].name}" in (
+        capsys.readouterr().err
+    )
+
+
+def test_answers_that_are_not_sure_enough_are_abstained_from(tmp_path, scans, labelled, run, capsys):
+    whole = {row["id"]: row for row in predictions(labelled).to_pylist()}
+    limit = float(np.median([row["confidence"] for row in whole.values() if row["status"] == "ok"]))
+    out = tmp_path / "out"
+    assert hwr("label", "--images", scans, "--model", run, "--out", out, "--min-confidence", limit) == 0
+    rows = predictions(out).to_pylist()
+    for row in rows:
+        other = whole[row["id"]]
+        assert row["confidence"] == other["confidence"]
+        assert row["top"] == other["top"]
+        if other["status"] == "ok" and other["confidence"] < limit:
+            assert (row["status"], row["prediction"]) == ("abstained", None)
+        else:
+            assert row == other
+    abstained = sum(row["status"] == "abstained" for row in rows)
+    assert 100 < abstained < 200
+    assert f"{301 - abstained} ok, {abstained} abstained, 2 unreadable" in capsys.readouterr().out
+
+
+def test_some_characters_and_several_models(tmp_path, scans, run):
+    words = ["label", "--images", scans.parent / "by-class", "--model", run, "--model", "emnist47"]
+    assert hwr(*words, "--out", tmp_path / "no") == 1  # they do not read the same characters
+    words = ["label", "--images", scans.parent / "by-class", "--model", "emnist47", "--out", tmp_path / "out", "--tta"]
+    assert hwr(*words, "--only", "digits", "--top-k", 3) == 0
+    table = predictions(tmp_path / "out")
+    assert set(table["prediction"].to_pylist()) <= set("0123456789")
+    assert {len(top) for top in table["top"].to_pylist()} == {3}
+    truth, said = (np.array(table[name].to_pylist()) for name in ("label", "prediction"))
+    assert (truth == said).mean() > 0.75
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--split", "test"], "--split test needs a samples folder"),
         (["--out", "{scans}/labels"], "lies inside --images"),
+        (["--top-k", "11"], "--top-k must be from 1 to 10, not 11"),
+        (["--only", "1Z"], "--only names Z, which the model does not read: it knows 0 1 2 3 4 5 6 7 8 9"),
+        (["--min-confidence", "1.5"], "--min-confidence must be from 0 to 1, not 1.5"),
+        (
+            ["--min-confidence", "0.5", "--target-accuracy", "0.9"],
+            "give --min-confidence or --target-accuracy, not both",
+        ),
+        (["--target-accuracy", "0.9", "--tta"], "--target-accuracy is known of one model as it was validated"),
         (["--workers", "7"], "7 worker(s) need 9 CPUs, but Ray has 5 here: use --workers 3"),
     ],
 )

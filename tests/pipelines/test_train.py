@@ -1,22 +1,18 @@
 """A run is what its files say, goes on after a loss, and refuses what it cannot learn from."""
 
-import contextlib
 import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
-import psutil
 import pytest
 import torch
 from PIL import Image
 
 from hwr import bundle
 from hwr.storage import Folder
-from tests.jobs import contents, hwr, write_scans
+from hwr.training.calibrate import calibrate_folder
+from tests.jobs import Command, contents, hwr, write_scans
 
 
 def history(run):
@@ -47,6 +43,15 @@ def test_a_run_holds_model_card_labels_and_history(run, samples):
         {"location": str(samples), "fingerprint": json.loads((samples / "manifest.json").read_text())["fingerprint"]}
     ]
     assert card.settings["recipe"]["epochs"] == 6
+    assert set(card.versions) == {"hwr", "torch", "ray"}
+    calibration = card.calibrated()
+    # The same rows that chose the best epoch, under the same weights.
+    val = json.loads((samples / "manifest.json").read_text())["counts"]["splits"]["val"]
+    assert sum(calibration.rows) == val
+    assert sum(calibration.right) / val == pytest.approx(best["val_accuracy"])
+    alone = calibrate_folder(Folder.open(str(run / "model")), Folder.open(str(samples)))
+    assert calibration.temperature == pytest.approx(alone.temperature, rel=0.01)
+    assert calibration.ece == pytest.approx(alone.ece, abs=0.01)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 
 
@@ -177,66 +182,27 @@ def test_checkpoints_that_cannot_be_written_are_one_line_and_free_the_workers(sa
     assert hwr(*words, "--workers", 2) == 0
 
 
-class Command:
-    """Training in a process of its own, watched by what it writes."""
-
-    def __init__(self, words, out):
-        self.out = out
-        command = [sys.executable, "-m", "pipelines", *map(str, words)]
-        self.process = subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            # Tests that run in the background of a script ignore Ctrl-C, and what they start would too.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads in it
-        )  # fmt: skip
-
-    def wait_for(self, epochs):
-        last = time.monotonic() + 240
-        while self.epochs() < epochs:
-            assert self.process.poll() is None
-            assert time.monotonic() < last
-            time.sleep(0.05)
-
-    def wait_for_one_more(self):
-        self.wait_for(self.epochs() + 1)
-
-    def epochs(self):
-        return len(history(self.out)) if (self.out / "history.jsonl").exists() else 0
-
-    def end(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=240)
-        return self.process.returncode, out, err
-
-    def kill(self):
-        """Kill the command, and all that it started: its workers would go on for some seconds."""
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.kill()
-        for one in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        return self.end()
-
-
 def test_an_interrupted_and_then_killed_run_goes_on_as_if_it_had_not_been(samples, tmp_path):
     words = ["train", "--data", samples, "--epochs", "14", "--batch-size", "16", "--patience", "0", "--out"]
     assert hwr(*words, tmp_path / "undisturbed") == 0
     out = tmp_path / "run"
     words.append(out)
     for stop in (signal.SIGINT, signal.SIGTERM):
-        command = Command(words, out)
-        command.wait_for_one_more()
+        command = Command(words)
+        one_more(command, out)
         command.process.send_signal(stop)
         status, told, said = command.end()
         assert status == 130
         assert "stopping: the workers save a checkpoint first" in told
         assert said == "hwr train: interrupted; what is done is kept, and the same command goes on from there\n"
-    command = Command(words, out)
-    command.wait_for_one_more()
+    command = Command(words)
+    one_more(command, out)
     assert command.kill()[0] == -signal.SIGKILL
     assert not (out / "manifest.json").exists()
     newest = max((out / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
     (out / "history.jsonl").write_text('{"epoch": 1, "train_')  # records are written from checkpoints, never read
-    command = Command(words, out)
+    command = Command(words)
     status, told, said = command.end()
     assert (status, said) == (0, "")
     assert f"checkpoint {newest.name} is damaged: going on from the one before it" in told
@@ -245,15 +211,10 @@ def test_an_interrupted_and_then_killed_run_goes_on_as_if_it_had_not_been(sample
 
 def test_a_killed_worker_costs_no_more_than_its_epoch(samples, tmp_path, run):
     out = tmp_path / "run"
-    command = Command(["train", "--data", samples, "--out", out, "--epochs", "6", "--batch-size", "32"], out)
-    command.wait_for(2)
-    workers = [
-        child
-        for child in psutil.Process(command.process.pid).children(recursive=True)
-        if "TrainWorker" in " ".join(child.cmdline())
-    ]
-    assert len(workers) == 1
-    workers[0].kill()
+    command = Command(["train", "--data", samples, "--out", out, "--epochs", "6", "--batch-size", "32"])
+    command.wait_until(lambda: epochs(out) >= 2)
+    (worker,) = command.workers("TrainWorker")
+    worker.kill()
     status, told, _ = command.end()
     assert status == 0
     # It was killed after two epochs were told, and may have trained on until the signal came.
@@ -277,6 +238,15 @@ def test_records_that_a_loss_has_left_out_are_made_up_for(samples, run, tmp_path
     assert_same(out, run)
 
 
+def epochs(out):
+    return len(history(out)) if (out / "history.jsonl").exists() else 0
+
+
+def one_more(command, out):
+    done = epochs(out)
+    command.wait_until(lambda: epochs(out) > done)
+
+
 def assert_same(out, undisturbed):
     """The run is as if nothing had happened to it: each epoch once, with the same figures, and the same model."""
     found, expected = timeless(out), timeless(undisturbed)
@@ -287,3 +257,5 @@ def assert_same(out, undisturbed):
     assert len(list((out / "tensorboard").iterdir())) == len(expected)
     weights = [(folder / "model" / "model.safetensors").read_bytes() for folder in (out, undisturbed)]
     assert weights[0] == weights[1]
+    cards = [json.loads((folder / "model" / "model.json").read_text()) for folder in (out, undisturbed)]
+    assert cards[0]["calibration"] == cards[1]["calibration"]

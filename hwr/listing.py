@@ -1,0 +1,60 @@
+"""What a job has to do, written down before it begins: a listing that only ever grows.
+
+Each command lists its inputs anew. What it finds beyond what is written down becomes a further file of the listing,
+with parts of its own; so files that were added to a folder are picked up, and parts that are done stay as they are.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hwr import parts
+from hwr.errors import OutputError
+from hwr.storage import Folder
+
+
+def read(folder: Folder) -> pa.Table | None:
+    """All that is written down, in order, each row with its ``part``; None where nothing is."""
+    tables = [folder.read_table(name) for name in folder.names()]
+    return pa.concat_tables(tables) if tables else None
+
+
+def news(index: pa.Table, known: pa.Table | None, name: str) -> pa.Table:
+    """The rows of an index that are not written down yet.
+
+    Args:
+        index: The inputs, as `hwr.sources.base.INDEX`.
+        known: What is written down.
+        name: What was listed, for messages.
+
+    Raises:
+        OutputError: An input has changed since it was written down.
+    """
+    if known is None:
+        return index
+    earlier = known["stamp"].take(pc.index_in(index["key"], known["key"]))
+    changed = index["key"].filter(pc.fill_null(pc.not_equal(index["stamp"], earlier), fill_value=False))
+    if len(changed):
+        raise OutputError(
+            f"{len(changed):,} of the inputs have changed since they were listed, such as {name}/{changed[0]}: "
+            "choose another --out"
+        )
+    return index.filter(pc.is_null(earlier))
+
+
+def add(folder: Folder, rows: pa.Table, known: pa.Table | None) -> pa.Table:
+    """Cut rows into parts and write them down.
+
+    Args:
+        folder: The listing.
+        rows: What `news` found; may be empty, then nothing is written.
+        known: What is written down.
+
+    Returns:
+        The whole listing.
+    """
+    if not len(rows):
+        return known if known is not None else rows.append_column("part", pa.array([], pa.string()))
+    done = parts.split(known) if known is not None else []
+    added = pa.concat_tables(parts.cut(rows, "part", len(done)))
+    folder.write_table(f"{len(folder.names()):05d}.parquet", added)
+    return added if known is None else pa.concat_tables([known, added])

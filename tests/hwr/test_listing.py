@@ -1,0 +1,41 @@
+"""A listing grows by what is new, and notices what has changed."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwr import listing, parts
+from hwr.errors import OutputError
+from hwr.sources.base import index_of
+from hwr.storage import Folder
+
+
+def index(names, stamp="1"):
+    return index_of(len(names), key=names, file=names, stamp=stamp)
+
+
+@given(st.lists(st.sets(st.integers(0, 400)), min_size=1, max_size=4))
+def test_every_input_is_in_one_part_whenever_it_came(tmp_path_factory, rounds):
+    folder = Folder.open(str(tmp_path_factory.mktemp("listing")))
+    seen, earlier = set(), []
+    for added in rounds:
+        seen |= added
+        known = listing.read(folder)
+        new = listing.news(index([str(name) for name in sorted(seen)]), known, "scans")
+        whole = listing.add(folder, new, known)
+        pieces = parts.split(whole)
+        assert sorted(int(key) for key in whole["key"].to_pylist()) == sorted(seen)
+        assert [piece["part"][0].as_py() for piece in pieces] == [f"part-{i:05d}" for i in range(len(pieces))]
+        assert pieces[: len(earlier)] == earlier
+        assert listing.read(folder) in (None, whole)
+        earlier = pieces
+
+
+def test_an_input_that_has_changed_is_named(tmp_path):
+    folder = Folder.open(str(tmp_path))
+    known = listing.add(folder, index(["a", "b", "c"]), None)
+    changed = pa.concat_tables([index(["a"]), index(["b", "c"], "2"), index(["d"])])
+    with pytest.raises(OutputError, match="2 of the inputs have changed since they were listed, such as scans/b: "):
+        listing.news(changed, known, "scans")
+    assert listing.news(index(["a", "c"]), known, "scans")["key"].to_pylist() == []  # one was removed
