@@ -42,12 +42,14 @@ NONE = " ".join(f"--augment.{name} 0" for name in ("rotation", "shift", "zoom", 
 class Set:
     """What to ingest, by the name of its folder, how to train on it, and which folders' test rows count.
 
-    Each stage of the training names its folders and flags, and starts from the model of the one before it.
+    Each stage of the training names its folders and flags, and starts from the model of the one before it. Flags for
+    labelling, such as ``--tta``, were chosen by what they do to validation rows.
     """
 
     ingest: dict[str, str]
     stages: tuple[tuple[tuple[str, ...], str], ...]
     test: tuple[str, ...]
+    label: str = ""
 
 
 SETS = {
@@ -63,6 +65,7 @@ SETS = {
             (("emnist47r",), f"--balance logits --epochs 5 --learning-rate 1e-3 {LIGHT}"),
         ),
         ("emnist47r",),
+        "--tta",
     ),
     "az35": Set(
         # Test rows are MNIST's official ones but the zeros, and a tenth of the capitals by hash.
@@ -93,7 +96,7 @@ def accuracy(name: str, seed: int, out: Path) -> float:
     right = rows = 0
     for folder in chosen.test:
         labels = f"{out}/labels/{name}-{seed}-{folder}"
-        hwr(f"label --images {out}/data/{folder} --split test --model {run} --out {labels}")
+        hwr(f"label --images {out}/data/{folder} --split test --model {run} {chosen.label} --out {labels}")
         answers = ds.dataset(f"{labels}/predictions").to_table(columns=["label", "prediction"]).to_pandas()
         known = answers[answers["label"].isin(json.loads(Path(run, "labels.json").read_text()).values())]
         right, rows = right + int((known["prediction"] == known["label"]).sum()), rows + len(known)
