@@ -78,8 +78,8 @@ def run(config: Config) -> None:
         raise InputError("--model names no model")
     models, out = tuple(bundle.find(name) for name in config.model), Folder.open(config.out)
     predictor = Predictor(models, config.only, tta=config.tta)
-    if not 1 <= config.top_k <= len(predictor.alphabet):
-        raise InputError(f"--top-k must be from 1 to {len(predictor.alphabet)}, not {config.top_k}")
+    if config.top_k < 1:
+        raise InputError(f"--top-k must be at least 1, not {config.top_k}")
     least = _least(config, models)
     source, images = open_images(config.images, config.split), Folder.open(config.images)
     _check_outputs(config, out, images, source)
@@ -206,11 +206,12 @@ def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[st
 def _shown(about: dict[str, Any]) -> dict[str, str]:
     """What the page says of the labelling."""
     split = f", split {about['images']['split']}" if about["images"]["split"] else ""
+    limit = {"Answers from a confidence of": f"{about['min_confidence']:.1%}"} if about["min_confidence"] else {}
     return {
         "Images": f"{about['images']['location']}{split}",
         "Model": about["model"],
         "Alphabet": " ".join(about["alphabet"]),
-        "Answers from a confidence of": f"{about['min_confidence']:.1%}",
+        **limit,
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 

@@ -178,12 +178,48 @@ def test_some_characters_and_several_models(tmp_path, scans, run):
     assert (truth == said).mean() > 0.75
 
 
+def test_answers_are_handed_out_also_when_they_are_there_already(tmp_path, scans, labelled, run, capsys):
+    before = contents(labelled)
+    words = ["label", "--images", scans, "--model", run, "--out", labelled]
+    extra = ["--sort-into", tmp_path / "sorted", "--label-studio", tmp_path / "tasks.json"]
+    assert hwr(*words, *extra) == 0
+    assert f"{tmp_path}/sorted: 303 images copied" in capsys.readouterr().out
+    assert contents(labelled) == before
+    rows = {row["id"]: row for row in predictions(labelled).to_pylist()}
+    copied = {name: entry.split()[0] for name, entry in contents(tmp_path / "sorted").items() if name[0] != "."}
+    originals = {name: entry.split()[0] for name, entry in contents(scans).items()}
+    assert sorted(copied.values()) == sorted(originals.values())
+    for name, content in copied.items():
+        folder = name.split("/")[0]
+        meant = [key for key, original in originals.items() if original == content]
+        assert folder in {rows[key]["prediction"] or "_unreadable" for key in meant}
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert len(tasks) == 301
+    scores = [task["predictions"][0]["score"] for task in tasks]
+    assert scores == sorted(scores)
+    assert (tmp_path / "tasks.xml").exists()
+    assert hwr(*words, *extra) == 0
+    assert f"{tmp_path}/sorted: 0 images copied" in capsys.readouterr().out
+
+
+def test_an_archive_is_labelled_as_the_folder_that_it_unpacks_to(tmp_path, scans, labelled, run, capsys):
+    name = shutil.make_archive(str(tmp_path / "scans"), "zip", scans)
+    words = ["label", "--images", name, "--model", run, "--out", tmp_path / "out"]
+    assert hwr(*words) == 0
+    ours, theirs = ({row["id"]: row for row in predictions(out).to_pylist()} for out in (tmp_path / "out", labelled))
+    assert ours.keys() == {f"scans.zip!/{key}" for key in theirs}
+    for key, row in theirs.items():
+        assert ours[f"scans.zip!/{key}"] == {**row, "id": f"scans.zip!/{key}"}
+    assert hwr(*words, "--label-studio", tmp_path / "tasks.json") == 1
+    assert "--label-studio shows image files: give --images a folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--split", "test"], "--split test needs a samples folder"),
         (["--out", "{scans}/labels"], "lies inside --images"),
-        (["--top-k", "11"], "--top-k must be from 1 to 10, not 11"),
+        (["--top-k", "0"], "--top-k must be at least 1, not 0"),
         (["--only", "1Z"], "--only names Z, which the model does not read: it knows 0 1 2 3 4 5 6 7 8 9"),
         (["--min-confidence", "1.5"], "--min-confidence must be from 0 to 1, not 1.5"),
         (
