@@ -91,7 +91,7 @@ def test_a_folder_gives_what_the_predictor_says_of_its_known_validation_rows(fol
     tables = [samples.read_table(name, split="val") for name in ("samples/p0.parquet", "samples/p1.parquet")]
     table = pa.concat_tables(tables)
     known = [label in DIGITS for label in table["label"].to_pylist()]
-    chances = Predictor(model)(schema.images_from_arrow(table["image"])[known])
+    chances = Predictor([model])(schema.images_from_arrow(table["image"])[known])
     assert sum(found.rows) == len(chances) == sum(known) < len(known)
     numbers = np.minimum((chances.max(1).astype(np.float64) * len(found.rows)).astype(int), len(found.rows) - 1)
     expected = np.bincount(numbers, minlength=len(found.rows))
