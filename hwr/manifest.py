@@ -67,7 +67,8 @@ def claim(out: Folder, kind: str, settings: Mapping[str, Any], inputs: Mapping[s
 
 
 def complete(out: Folder, kind: str, facts: Mapping[str, Any]) -> None:
-    """Write the manifest, last of all, which makes the folder complete."""
+    """Clear away what killed processes left and write the manifest, last of all, which makes the folder complete."""
+    out.sweep()
     out.write_json(MANIFEST, {"kind": kind, "version": schema.VERSION, "hwr": hwr.__version__, **facts})
 
 

@@ -43,26 +43,18 @@ def missing(parts: Sequence[pa.Table], done: Folder) -> list[pa.Table]:
     return [part for part in parts if f"{_name(part)}.parquet" not in there]
 
 
-def collect(
-    parts: Sequence[pa.Table], out: Folder, under: str, columns: list[str]
-) -> tuple[pa.Table, list[dict[str, Any]]]:
-    """Read back what the parts wrote.
+def files(parts: Sequence[pa.Table], out: Folder, under: str) -> list[dict[str, Any]]:
+    """What a manifest says of the files that the parts wrote, a row for each input: their names, rows and bytes.
 
     Args:
-        parts: All parts of the job.
+        parts: All parts of the job, in order.
         out: The job's folder.
         under: The folder in it that holds the parts' files.
-        columns: Which columns to read.
-
-    Returns:
-        The rows of all parts in order, and for the manifest each file's name, rows and bytes.
     """
     names = [f"{under}/{_name(part)}.parquet" for part in parts]
-    tables = [out.read_table(name, columns) for name in names]
-    files = [
-        {"name": name, "rows": len(table), "bytes": out.bytes(name)} for name, table in zip(names, tables, strict=True)
+    return [
+        {"name": name, "rows": len(part), "bytes": out.bytes(name)} for name, part in zip(names, parts, strict=True)
     ]
-    return pa.concat_tables(tables), files
 
 
 def _name(part: pa.Table) -> str:

@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name that all of PyTorc
 from hwr import bundle
 from hwr.alphabet import Alphabet
 from hwr.augment import Variation, vary
+from hwr.bundle import Card
 from hwr.device import as_input, has_bf16, place
 from hwr.errors import InputError
 from hwr.storage import Folder
@@ -50,25 +51,18 @@ class Predictor:
             tta: Whether to look at every glyph in several ways and take the mean (test-time augmentation).
 
         Raises:
-            InputError: A model is damaged, the models do not read the same characters at the same size, or ``only``
-                names one that they do not read.
+            InputError: See `load`.
         """
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._kind = torch.bfloat16 if has_bf16(self.device) else torch.float32
         self._batch = _BATCH[self.device.type]
         self._views = _VIEWS.to(self.device) if tta else None
-        loaded = [bundle.load(folder) for folder in folders]
+        loaded, kept = load(folders, only)
         card = loaded[0][1]
-        for folder, (_, other) in zip(folders, loaded, strict=True):
-            if (other.alphabet, other.size) != (card.alphabet, card.size):
-                raise InputError(
-                    f"{folders[0].name} and {folder.name} do not read the same characters at the same size"
-                )
         self.size = card.size
         self._models = [self._ready(model) for model, _ in loaded]
         known = [each.calibrated() for _, each in loaded]
         self._temperatures = [calibration.temperature if calibration else 1.0 for calibration in known]
-        kept = _chosen(card.alphabet, only)
         self.alphabet = [card.alphabet[number] for number in kept]
         self._kept = torch.tensor(kept, device=self.device)
 
@@ -111,6 +105,28 @@ class Predictor:
         scores = [model(images.to(self._kind)).float()[:, self._kept] for model in self._models]
         calibrated = zip(scores, self._temperatures, strict=True)
         return torch.stack([F.softmax(each / temperature, dim=1) for each, temperature in calibrated]).mean(0)
+
+
+def load(folders: Sequence[Folder], only: str | None) -> tuple[list[tuple[nn.Module, Card]], list[int]]:
+    """Read models that are to label together, and check that they can.
+
+    Args:
+        folders: Model folders; one or more.
+        only: Characters to choose from, as `Alphabet.parse` takes them; all of the models', if not given.
+
+    Returns:
+        Each network, on the processor, with its card; and the numbers of the labels to choose from.
+
+    Raises:
+        InputError: A model is damaged, the models do not read the same characters at the same size, or ``only`` names
+            one that they do not read.
+    """
+    loaded = [bundle.load(folder) for folder in folders]
+    card = loaded[0][1]
+    for folder, (_, other) in zip(folders, loaded, strict=True):
+        if (other.alphabet, other.size) != (card.alphabet, card.size):
+            raise InputError(f"{folders[0].name} and {folder.name} do not read the same characters at the same size")
+    return loaded, _chosen(card.alphabet, only)
 
 
 def _chosen(labels: Sequence[str], only: str | None) -> list[int]:

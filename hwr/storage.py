@@ -1,12 +1,14 @@
 """Folders on any file system that `pyarrow.fs` opens: a local path, ``s3://``, ``gs://``."""
 
 import errno
+import fcntl
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Self
@@ -18,6 +20,7 @@ import pyarrow.parquet as pq
 from hwr.errors import InputError, OutputError, one_line
 
 _CLUTTER = ("thumbs.db", "desktop.ini")
+_BESIDE = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # a local file that is being written; see `_replacing`
 _SPOOLED = 1 << 26  # bytes of one file that wait in memory before they wait on disk
 
 
@@ -112,13 +115,14 @@ class Folder:
             raise InputError(f"{self.name} is a file, but a folder is needed")
 
     def is_empty(self) -> bool:
-        """True where nothing lies here, or nothing is here at all."""
+        """True where nothing lies here but what `sweep` would take away, or nothing is here at all."""
         kind = self.kind()
         if kind == pafs.FileType.NotFound:
             return True
         if kind == pafs.FileType.File:
             return False
-        return not self.fs.get_file_info(pafs.FileSelector(self.path))
+        found = self.fs.get_file_info(pafs.FileSelector(self.path))
+        return all(info.is_file and _BESIDE.fullmatch(info.base_name) for info in found)
 
     def names(self) -> list[str]:
         """Names of the files directly in this folder, sorted, hidden ones left out; none where it does not exist."""
@@ -236,6 +240,16 @@ class Folder:
         except FileNotFoundError:
             return
 
+    def sweep(self) -> None:
+        """Remove what killed processes left unfinished anywhere below; what is being written is left alone."""
+        if not self.is_local:
+            return
+        for top, _, files in os.walk(self.path):
+            for name in filter(_BESIDE.fullmatch, files):
+                with suppress(OSError), open(f"{top}/{name}", "rb") as file:  # locked, gone, or on a disk without locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(f"{top}/{name}")
+
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file that holds one object.
 
@@ -324,6 +338,8 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
     beside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"  # hidden, so that no reader takes a leftover for data
     try:
         with open(beside, "xb") as file:
+            with suppress(OSError):  # a network disk without locks: `sweep` leaves all as it is there
+                fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed, also by a kill: then it may be swept
             yield file
             file.flush()
             os.fsync(file.fileno())

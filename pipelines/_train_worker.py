@@ -126,7 +126,7 @@ def train_worker(config: dict[str, Any]) -> None:
         _train(job, board)
     except HwrError as error:
         # Raised, it would make Ray start the workers anew, to the same end.
-        board.tell(Failure(str(error)))
+        board.leave(Failure(str(error)))
         if dist.is_initialized():
             dist.destroy_process_group()  # ranks that wait for this one fail, instead of waiting for ever
 

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
@@ -10,14 +9,15 @@ import pyarrow.compute as pc
 import tyro
 
 from hwr import bundle, listing, manifest, parts
+from hwr.bundle import Card
 from hwr.errors import InputError
 from hwr.outputs import label_studio, rows, table
 from hwr.outputs.label_studio import file_address
 from hwr.outputs.sort_into import sort_into
-from hwr.predictor import Predictor
+from hwr.predictor import load
 from hwr.report import labelled
 from hwr.report.tally import COLUMNS, Tally, write_summary
-from hwr.sources import FILES, ImageFolder, Samples, Source, open_images, read_by_id
+from hwr.sources import FILES, Samples, Source, open_images, read_by_id
 from hwr.sources.raw import Files
 from hwr.storage import Folder
 from pipelines import cli, console
@@ -77,10 +77,12 @@ def run(config: Config) -> None:
     if not config.model:
         raise InputError("--model names no model")
     models, out = tuple(bundle.find(name) for name in config.model), Folder.open(config.out)
-    predictor = Predictor(models, config.only, tta=config.tta)
+    loaded, kept = load(models, config.only)
+    cards = [card for _, card in loaded]
+    alphabet = [cards[0].alphabet[number] for number in kept]
     if config.top_k < 1:
         raise InputError(f"--top-k must be at least 1, not {config.top_k}")
-    least = _least(config, models)
+    least = _least(config, cards)
     source, images = open_images(config.images, config.split), Folder.open(config.images)
     _check_outputs(config, out, images, source)
     settings = {
@@ -89,7 +91,7 @@ def run(config: Config) -> None:
     }  # fmt: skip
     inputs = {model.location: bundle.fingerprint(model) for model in models}
     claim = manifest.claim(out, "predictions", settings, inputs)
-    todo, new = _listed(source, out, predictor, config.images)
+    todo, new = _listed(source, out, alphabet, config.images)
     if claim is manifest.Claim.COMPLETE and not new:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
     else:
@@ -100,8 +102,8 @@ def run(config: Config) -> None:
         answers = Answers(models, config.only, config.top_k, least, config.tta)
         _label(left, {"source": source, "answers": answers, "out": out}, config.workers)
         about = {
-            "model": ", ".join(model.location for model in models), "alphabet": predictor.alphabet,
-            "size": predictor.size, "min_confidence": least,
+            "model": ", ".join(model.location for model in models), "alphabet": alphabet,
+            "size": cards[0].size, "min_confidence": least,
             "images": {"location": images.location, "split": config.split},
         }  # fmt: skip
         facts = _finish(out, todo, about)
@@ -121,7 +123,7 @@ def _check_outputs(config: Config, out: Folder, images: Folder, source: Source) 
         raise InputError("--label-studio shows image files: give --images a folder, a list of files or a file")
 
 
-def _listed(source: Source, out: Folder, predictor: Predictor, name: str) -> tuple[list[pa.Table], int]:
+def _listed(source: Source, out: Folder, alphabet: list[str], name: str) -> tuple[list[pa.Table], int]:
     """Write down what is to be labelled, beyond what was written down before: all parts, and how many rows are new."""
     folder = out / "inputs"
     known = listing.read(folder)
@@ -129,7 +131,7 @@ def _listed(source: Source, out: Folder, predictor: Predictor, name: str) -> tup
     if len(found) and out.has(manifest.MANIFEST):
         out.remove(manifest.MANIFEST)  # no longer complete
     if not isinstance(source, Samples):
-        found = _with_truth(found, predictor.alphabet, known)
+        found = _with_truth(found, alphabet, known)
     return parts.split(listing.add(folder, found, known)), len(found)
 
 
@@ -146,7 +148,7 @@ def _with_truth(index: pa.Table, alphabet: list[str], known: pa.Table | None) ->
     return index.set_column(index.schema.get_field_index("label"), "label", pa.nulls(len(index), pa.string()))
 
 
-def _least(config: Config, models: tuple[Folder, ...]) -> float:
+def _least(config: Config, cards: list[Card]) -> float:
     """From which confidence on answers are given."""
     if config.target_accuracy is None:
         least = config.min_confidence or 0.0
@@ -155,12 +157,12 @@ def _least(config: Config, models: tuple[Folder, ...]) -> float:
         return least
     if config.min_confidence is not None:
         raise InputError("give --min-confidence or --target-accuracy, not both")
-    if len(models) > 1 or config.only or config.tta:
+    if len(cards) > 1 or config.only or config.tta:
         raise InputError(
             "--target-accuracy is known of one model as it was validated: leave out --only, --tta and further models, "
             "or give --min-confidence"
         )
-    calibration = bundle.load(models[0])[1].calibrated()
+    calibration = cards[0].calibrated()
     if calibration is None:
         raise InputError(f"{config.model[0]} has no calibration: train it anew, or give --min-confidence")
     found = calibration.threshold(config.target_accuracy)
@@ -185,10 +187,7 @@ def _label(left: list[pa.Table], job: dict[str, Any], wanted: int | None) -> Non
 
 def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[str, Any]:
     """Write what people read, and say what there is."""
-    names = [f"predictions/{part['part'][0]}.parquet" for part in todo]
-    files = [
-        {"name": name, "rows": len(part), "bytes": out.bytes(name)} for name, part in zip(names, todo, strict=True)
-    ]
+    files = parts.files(todo, out, "predictions")
     done = out / "predictions"
     table.write(rows.tables(done, table.COLUMNS), out)
     tally = Tally.of(rows.tables(done, COLUMNS), about["alphabet"])
@@ -196,7 +195,7 @@ def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[st
     page = labelled.render(tally, _shown(about), drawn, lambda ids: read_by_id(about["images"], ids, about["size"]))
     out.write_bytes(labelled.NAME, page.encode())
     write_summary(out, tally, about)
-    marks = [manifest.fingerprint(out.read_bytes(name)).encode() for name in names]
+    marks = [manifest.fingerprint(out.read_bytes(file["name"])).encode() for file in files]
     return {
         **about, "fingerprint": manifest.fingerprint(*marks), "files": files,
         "counts": {"inputs": tally.inputs, **tally.statuses},
@@ -204,7 +203,7 @@ def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[st
 
 
 def _shown(about: dict[str, Any]) -> dict[str, str]:
-    """What the page says of the labelling."""
+    """What the page says of the labelling: no date, so that a job that was interrupted ends as an undisturbed one."""
     split = f", split {about['images']['split']}" if about["images"]["split"] else ""
     limit = {"Answers from a confidence of": f"{about['min_confidence']:.1%}"} if about["min_confidence"] else {}
     return {
@@ -212,7 +211,6 @@ def _shown(about: dict[str, Any]) -> dict[str, str]:
         "Model": about["model"],
         "Alphabet": " ".join(about["alphabet"]),
         **limit,
-        "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
@@ -224,10 +222,8 @@ def _hand_out(config: Config, out: Folder, source: Source, todo: list[pa.Table])
         done = sort_into(out / "predictions", Folder.open(config.sort_into), f"{out.location} {made['model']}", read)
         lost = f", {done.lost:,} could not be read" if done.lost else ""
         console.milestone(f"{config.sort_into}: {done.copied:,} images copied{lost}")
-    if config.label_studio:
-        tables = rows.tables(out / "predictions", label_studio.COLUMNS)
-        images = Folder.open(config.images)
-        above = images if isinstance(source, ImageFolder) else Folder.file(config.images)[0]
+    if config.label_studio and isinstance(source, FILES):
+        tables, above = rows.tables(out / "predictions", label_studio.COLUMNS), source.folder
         label_studio.write(
             tables, config.label_studio, made["alphabet"], made["model"], lambda key: file_address(above, key)
         )

@@ -64,6 +64,26 @@ def test_a_file_written_in_pieces_is_there_whole_or_not_at_all(tmp_path, store):
     assert os.listdir(tmp_path / "deep") == ["a"]
 
 
+def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(tmp_path):
+    folder = Folder.open(str(tmp_path))
+    (tmp_path / "deep").mkdir()
+    for name in (".a.json.0a1b2c3d.tmp", "deep/.b.0a1b2c3d.tmp", "deep/.mine.tmp", "deep/b.0a1b2c3d.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    assert not folder.is_empty()
+    with folder.writing("c") as file:
+        file.write(b"whole")
+        folder.sweep()
+    assert folder.read_bytes("c") == b"whole"
+    assert sorted(name for name, _ in folder.walk()) == ["c", "deep/.mine.tmp", "deep/b.0a1b2c3d.tmp"]
+
+
+def test_a_folder_in_which_the_first_write_was_killed_is_empty(tmp_path):
+    (tmp_path / ".config.json.0a1b2c3d.tmp").write_bytes(b"half")
+    assert Folder.open(str(tmp_path)).is_empty()
+    (tmp_path / "mine").touch()
+    assert not Folder.open(str(tmp_path)).is_empty()
+
+
 def test_a_path_and_its_uri_open_the_same_folder(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "f").write_bytes(b"1")

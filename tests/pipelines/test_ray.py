@@ -65,9 +65,11 @@ class Fail(Write):
 def test_every_part_arrives_whole(tmp_path):
     pieces = parts.cut(pa.table({"row": range(3000)}), "part")
     run_parts(pieces, Write, {"out": Folder.open(str(tmp_path))}, what="rows", workers=2)
-    whole, files = parts.collect(pieces, Folder.open(str(tmp_path.parent)), tmp_path.name, ["row"])
-    assert whole["row"].to_pylist() == list(range(3000))
-    assert [entry["rows"] for entry in files] == [len(piece) for piece in pieces]
+    folder = Folder.open(str(tmp_path.parent))
+    files = parts.files(pieces, folder, tmp_path.name)
+    tables = [folder.read_table(entry["name"], ["row"]) for entry in files]
+    assert pa.concat_tables(tables)["row"].to_pylist() == list(range(3000))
+    assert [entry["rows"] for entry in files] == list(map(len, tables)) == [len(piece) for piece in pieces]
 
 
 @pytest.mark.usefixtures("cluster")
