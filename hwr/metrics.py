@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import precision_recall_fscore_support
 
 from hwr.alphabet import Alphabet
 
@@ -261,6 +260,8 @@ def _per_character(
     confusion: npt.NDArray[np.int64], labels: Sequence[str]
 ) -> tuple[tuple[Character, ...], Average, Average]:
     """Figures of each character and their averages, from the counts, so that the cost does not grow with the rows."""
+    from sklearn.metrics import precision_recall_fscore_support  # noqa: PLC0415 - a second that others need not wait
+
     true, predicted = np.nonzero(confusion)
     weight = confusion[true, predicted]
     every = np.arange(len(labels))

@@ -1,5 +1,6 @@
 """Where training workers and the command that started them tell each other things."""
 
+import pickle
 from typing import Any
 
 import ray
@@ -11,16 +12,19 @@ from pipelines._ray import cause
 
 
 class _Notes:
-    """Lives in a process of its own, so that neither side waits for the other."""
+    """Lives in a process of its own, so that neither side waits for the other.
+
+    What is told stays pickled here: to open it would take PyTorch, and its start is on the way of the first epoch.
+    """
 
     def __init__(self) -> None:
-        self.news: list[Any] = []
+        self.news: list[bytes] = []
         self.is_stopping = False
 
-    def tell(self, item: Any) -> None:
+    def tell(self, item: bytes) -> None:
         self.news.append(item)
 
-    def take(self) -> list[Any]:
+    def take(self) -> list[bytes]:
         news, self.news = self.news, []
         return news
 
@@ -42,19 +46,23 @@ class Board:
 
     def tell(self, item: Any) -> None:
         """A worker says something; it does not wait until that is read."""
-        self._notes.tell.remote(item)
+        self._notes.tell.remote(pickle.dumps(item))
 
     def leave(self, item: Any) -> None:
         """A worker says its last word; it waits until that is noted, since it ends afterwards."""
-        ray.get(self._notes.tell.remote(item))
+        ray.get(self._notes.tell.remote(pickle.dumps(item)))
+
+    def give_up(self, reason: Any) -> None:
+        """A worker ends for a reason that no other try would mend, and the others are asked to stop."""
+        ray.get([self._notes.tell.remote(pickle.dumps(reason)), self._notes.stop.remote()])
 
     def take(self) -> list[Any]:
         """What has been told since the last call, in its order."""
         try:
-            news: list[Any] = ray.get(self._notes.take.remote())
+            news: list[bytes] = ray.get(self._notes.take.remote())
         except ray.exceptions.RayError as error:
             raise HwrError(f"lost touch with the workers: {cause(error)}; the same command goes on") from error
-        return news
+        return [pickle.loads(item) for item in news]  # noqa: S301 - from our own workers
 
     def stop(self) -> None:
         """Ask the workers to stop."""

@@ -7,8 +7,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,8 @@ from pipelines import console
 # the job would hang without a word.
 SPARE_CPUS = 2
 
-# Most mistakes of a user show within this time; until then nobody has to wait for Ray to start and stop.
-MISTAKES_S = 0.3
+# The process's own standard error, whatever Python calls so.
+_STDERR = 2
 
 
 @dataclass(frozen=True)
@@ -81,46 +81,78 @@ class Cluster:
         return max(1, min((self.cpus - SPARE_CPUS) // workers, self.cpus_on_smallest // on_a_machine))
 
 
-# Ray takes seconds to start and one to stop: a job does its own work meanwhile.
-BESIDE = ThreadPoolExecutor(1, "ray")
+# Ray takes seconds to start and one to stop: a command does its own work meanwhile. One thread, so that it stops after
+# it has started.
+_BESIDE = ThreadPoolExecutor(1, "ray")
+
+
+class _Own:
+    """What this process has of a Ray that it started, or joined, itself: nothing where one ran before."""
+
+    commands = 0  # that need it, one within another
+    start: Future[None] | None = None
+    stop: Future[None] | None = None
 
 
 @contextmanager
-def session() -> Iterator[Callable[[], Cluster]]:
-    """Join the cluster at ``RAY_ADDRESS``, or start Ray on this machine for as long as the job needs it.
+def session() -> Iterator[Callable[[int], int]]:
+    """Join the cluster at ``RAY_ADDRESS``, or start Ray on this machine, while the command begins; leave it at its end.
+
+    A command within a command shares the Ray of the outer one.
 
     Yields:
-        A function that waits until Ray is there, and says what it has to give. It raises a `ResourceError` where there
-        is no cluster at the address.
+        What to call with the exit status once all is said, and what then gives it back.
     """
-    if ray.is_initialized():
-        yield _cluster
-        return
-    needed, over = threading.Event(), threading.Event()
-    starting = BESIDE.submit(_start, needed, over)
+    _Own.commands += 1
+    try:
+        if _Own.commands > 1 or ray.is_initialized():
+            yield lambda status: status
+            return
+        with _stderr_kept_open():
+            _Own.start = _BESIDE.submit(_start)
+            yield _leave
+    finally:
+        release()
+        _Own.commands -= 1
+        if not _Own.commands and _Own.stop:
+            _Own.stop.result()
+            _Own.start = _Own.stop = None
 
-    def ready() -> Cluster:
-        needed.set()
-        starting.result()
+
+def _leave(status: int) -> int:
+    """End the process where Ray is still starting, for a command that did not need it: nobody has to wait for that.
+
+    A start cannot be broken off, but what it has started so far ends with the process that did.
+    """
+    if _Own.start and not _Own.start.done():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def cluster() -> Cluster:
+    """Wait until Ray is there, and say what it has to give.
+
+    Raises:
+        ResourceError: There is no cluster at the address, or Ray cannot start here.
+    """
+    if _Own.start:
+        _Own.start.result()
         if threading.current_thread() is threading.main_thread():
             # Ray's own handler prints a stack trace; a stop should end like Ctrl-C, with one line.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        return _cluster()
-
-    try:
-        yield ready
-    finally:
-        over.set()
-        needed.set()
-        wait([starting])  # until then, what is said on standard error would be lost
-        ray.shutdown()
+    return _cluster()
 
 
-def _start(needed: threading.Event, over: threading.Event) -> None:
-    needed.wait(MISTAKES_S)
-    if over.is_set():
-        return
-    import ray.data  # noqa: PLC0415 - a second's work that can be done here, beside the job's own
+def release() -> None:
+    """Begin to stop Ray, unless an outer command may need it again: what is left to do needs no cluster."""
+    if _Own.start and not _Own.stop and _Own.commands == 1:
+        _Own.stop = _BESIDE.submit(ray.shutdown)
+
+
+def _start() -> None:
+    import ray.data  # noqa: PLC0415 - a second's work that can be done here, beside the command's own
 
     address = os.environ.get("RAY_ADDRESS")
     if address:
@@ -131,6 +163,8 @@ def _start(needed: threading.Event, over: threading.Event) -> None:
             if address:
                 ray.init(address, **quiet)
             else:
+                # No one takes this machine away with a warning; to watch for that would be one more process.
+                os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
                 # CPUs are logical: those that Ray Data needs for itself come on top of the real ones.
                 ray.init("local", num_cpus=(os.cpu_count() or 1) + SPARE_CPUS, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -154,21 +188,30 @@ def _answers(address: str) -> None:
 
 
 @contextmanager
+def _stderr_kept_open() -> Iterator[None]:
+    """Let Python's standard error reach the user's screen also while `_core_kept_quiet` turns the process's off."""
+    if sys.stderr is not sys.__stderr__:
+        yield  # it goes elsewhere
+        return
+    with open(os.dup(_STDERR), "w", buffering=1, errors="backslashreplace") as screen, redirect_stderr(screen):
+        yield
+
+
+@contextmanager
 def _core_kept_quiet() -> Iterator[None]:
     """Keep what Ray's C++ core writes past Python's streams off the user's screen.
 
     The core of this process reads its log level once, as it starts, and greets on standard error when the level is
     set; so both are arranged around that moment only. Errors still arrive as exceptions, and in Ray's own log files.
     """
-    sys.stderr.flush()
-    screen = os.dup(2)
+    screen = os.dup(_STDERR)
     os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
     try:
         with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+            os.dup2(nowhere.fileno(), _STDERR)
         yield
     finally:
-        os.dup2(screen, 2)
+        os.dup2(screen, _STDERR)
         os.close(screen)
         del os.environ["RAY_BACKEND_LOG_LEVEL"]
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 import tyro
@@ -26,12 +26,17 @@ JOBS = {
     "export": "a model to one file for other programs: ONNX, torch.export, HDF5",
 }
 
+# Ray starts while these are read and checked.
+ON_RAY = ("demo", "ingest", "train", "label")
+
 C = TypeVar("C")
 
 # Flags that may be left out: help shows what they take, not Python's None.
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="(optional)")]
 Count = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(optional)")]
 Share = Annotated[float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="(optional)")]
+
+INTERRUPTED = "interrupted; what is done is kept, and the same command goes on from there"
 
 USAGE = (
     "usage: hwr JOB [flags]     (python -m pipelines is the same)\n\n"
@@ -55,10 +60,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end a job
-    status, line = _outcome(job, words)
+    try:
+        with _beside_ray(job, words) as leave:
+            return leave(_said(job, *_outcome(job, words)))
+    except KeyboardInterrupt:  # while Ray was starting or stopping
+        return _said(job, 130, INTERRUPTED)
+
+
+def _said(job: str, status: int, line: str) -> int:
     if line:
         console.milestone(f"hwr {job}: {line}", sys.stderr)
     return status
+
+
+def _beside_ray(job: str, words: Sequence[str]) -> contextlib.AbstractContextManager[Callable[[int], int]]:
+    """Start Ray where it will be needed; help needs none."""
+    if job not in ON_RAY or {"-h", "--help"} & set(words):
+        return contextlib.nullcontext(lambda status: status)
+    from pipelines import _ray  # noqa: PLC0415 - only the chosen job is imported, and Ray is large
+
+    return _ray.session()
 
 
 def _outcome(job: str, words: Sequence[str]) -> tuple[int, str]:
@@ -68,7 +89,7 @@ def _outcome(job: str, words: Sequence[str]) -> tuple[int, str]:
     except _WrongFlagsError as error:
         return 2, str(error)
     except KeyboardInterrupt:
-        return 130, "interrupted; what is done is kept, and the same command goes on from there"
+        return 130, INTERRUPTED
     except Interrupted:
         return 130, ""
     except BrokenPipeError:

@@ -18,7 +18,7 @@ from hwr.sources import Format, Raw, Source, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import cli, console
-from pipelines._ray import BESIDE, run_parts, session
+from pipelines._ray import cluster, release, run_parts
 
 LEAKS = "leaks.parquet"
 OVERVIEW = "overview.html"
@@ -72,17 +72,16 @@ def run(config: Config) -> None:
         _claim(config, out, _index(config, source))
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
         return
-    with session() as ready:  # it starts while the source is indexed
-        index = _index(config, source)
-        inputs = _claim(config, out, index)
-        todo = parts.cut(_with_splits(index, config.split), "part")
-        left = parts.missing(todo, out / "samples")
-        console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
-        if left:
-            job = {"source": source, "out": out, "size": config.size}
-            run_parts(left, shards.MakeShard, job, what="inputs", workers=ready().workers(config.workers))
-        finishing = BESIDE.submit(_finish, out, [part["part"][0].as_py() for part in todo], config, inputs)
-    facts = finishing.result()
+    index = _index(config, source)
+    inputs = _claim(config, out, index)
+    todo = parts.cut(_with_splits(index, config.split), "part")
+    left = parts.missing(todo, out / "samples")
+    console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
+    if left:
+        job = {"source": source, "out": out, "size": config.size}
+        run_parts(left, shards.MakeShard, job, what="inputs", workers=cluster().workers(config.workers))
+    release()
+    facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs)
     _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)
     console.milestone(f"{config.out}: {_sentence(facts)}; see {OVERVIEW}")

@@ -22,7 +22,7 @@ from hwr.sources.raw import Files
 from hwr.storage import Folder
 from pipelines import cli, console
 from pipelines._label_worker import Answers, LabelPart
-from pipelines._ray import SPARE_CPUS, run_parts, session
+from pipelines._ray import SPARE_CPUS, cluster, release, run_parts
 
 # Workers that share a GPU: reading images takes far longer than scoring them there.
 _ON_A_GPU = 8
@@ -177,12 +177,12 @@ def _label(left: list[pa.Table], job: dict[str, Any], wanted: int | None) -> Non
     """Have workers do the parts that are left."""
     if not left:
         return
-    with session() as ready:
-        cluster = ready()
-        if wanted is None and cluster.gpus:
-            wanted = max(1, min(cluster.cpus - SPARE_CPUS, _ON_A_GPU * cluster.gpus))
-        workers = cluster.workers(wanted)
-        run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, cluster.gpus / workers))
+    there = cluster()
+    if wanted is None and there.gpus:
+        wanted = max(1, min(there.cpus - SPARE_CPUS, _ON_A_GPU * there.gpus))
+    workers = there.workers(wanted)
+    run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, there.gpus / workers))
+    release()
 
 
 def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,13 @@ import pytest
 from tests.jobs import hwr, write_scans
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_ray(cluster) -> None:
+    """A job that finds no Ray starts one of its own: here they share one."""
+
+
 @pytest.fixture(scope="session")
-def samples(tmp_path_factory, digits, cluster) -> Path:  # noqa: ARG001 - jobs use the running cluster
+def samples(tmp_path_factory, digits) -> Path:
     """600 digits, ingested from class folders."""
     top = tmp_path_factory.mktemp("samples")
     write_scans(top / "scans", digits[0][:600], digits[1][:600])

@@ -91,7 +91,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_mnist_arrives_byte_for_byte_and_its_next_command_reads_it(capsys, monkeypatch, tmp_path, mirror, cluster):  # noqa: ARG001
+def test_mnist_arrives_byte_for_byte_and_its_next_command_reads_it(capsys, monkeypatch, tmp_path, mirror):
     monkeypatch.chdir(tmp_path)
     assert hwr("fetch", "--name", "mnist", "--out", "raw/my mnist") == 0
     out, err = capsys.readouterr()

@@ -24,8 +24,6 @@ from hwr.alphabet import NAMED
 from tests.jobs import contents, hwr, scan, write_scans
 from tests.pictures import encode, idx
 
-pytestmark = pytest.mark.usefixtures("cluster")
-
 
 def manifest(folder):
     return json.loads((folder / "manifest.json").read_text())
@@ -268,7 +266,7 @@ def test_killed_half_way_and_run_again_it_equals_an_undisturbed_run(tmp_path, di
 
 
 @pytest.fixture(scope="module")
-def published(data, tmp_path_factory, cluster):  # noqa: ARG001 - jobs use the running cluster
+def published(data, tmp_path_factory):
     """Every kind of published set, ingested: name to folder."""
     top = tmp_path_factory.mktemp("published")
     sources = {

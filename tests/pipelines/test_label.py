@@ -14,8 +14,6 @@ from hwr.sources import open_images, read_glyphs
 from hwr.storage import Folder
 from tests.jobs import contents, hwr, write_scans
 
-pytestmark = pytest.mark.usefixtures("cluster")
-
 
 def predictions(folder):
     return ds.dataset(folder / "predictions").to_table()

@@ -7,7 +7,7 @@ import ray
 from hwr import parts
 from hwr.errors import HwrError, ResourceError
 from hwr.storage import Folder
-from pipelines._ray import Cluster, run_parts, session
+from pipelines._ray import Cluster, cluster, run_parts, session
 from tests.jobs import hwr_process, write_scans
 
 LAPTOP = Cluster(cpus=4, gpus=0, nodes=1, cpus_on_smallest=4, memory=8 * 2**30)
@@ -19,16 +19,16 @@ def test_workers_leave_the_spare_cpus(wanted, workers):
 
 
 @pytest.mark.parametrize(
-    ("cluster", "wanted", "message"),
+    ("there", "wanted", "message"),
     [
         (LAPTOP, 3, "3 worker.s. need 5 CPUs, but Ray has 4 here: use --workers 2 or a larger cluster"),
         (Cluster(2, 0, 1, 2, 8 * 2**30), None, "1 worker.s. need 3 CPUs, but Ray has 2 here: use a larger cluster"),
         (LAPTOP, 0, "--workers must be at least 1, not 0"),
     ],
 )
-def test_too_few_cpus_are_refused_in_one_line(cluster, wanted, message):
+def test_too_few_cpus_are_refused_in_one_line(there, wanted, message):
     with pytest.raises(ResourceError, match=message):
-        cluster.workers(wanted)
+        there.workers(wanted)
 
 
 def test_a_gpu_cannot_be_shared_by_training_workers():
@@ -61,7 +61,6 @@ class Fail(Write):
         raise HwrError(f"the disk is full at {part['part'][0]}")
 
 
-@pytest.mark.usefixtures("cluster")
 def test_every_part_arrives_whole(tmp_path):
     pieces = parts.cut(pa.table({"row": range(3000)}), "part")
     run_parts(pieces, Write, {"out": Folder.open(str(tmp_path))}, what="rows", workers=2)
@@ -72,7 +71,6 @@ def test_every_part_arrives_whole(tmp_path):
     assert [entry["rows"] for entry in files] == list(map(len, tables)) == [len(piece) for piece in pieces]
 
 
-@pytest.mark.usefixtures("cluster")
 def test_a_failing_worker_is_one_line(tmp_path):
     pieces = parts.cut(pa.table({"row": range(10)}), "part")
     with pytest.raises(HwrError, match=r"^a worker failed: the disk is full at part-00000; the same") as caught:
@@ -80,10 +78,9 @@ def test_a_failing_worker_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.usefixtures("cluster")
 def test_a_session_uses_the_ray_that_runs_and_leaves_it_running():
-    with session() as ready:
-        found = ready()
+    with session():
+        found = cluster()
     assert found == Cluster(cpus=5, gpus=0, nodes=1, cpus_on_smallest=5, memory=found.memory)
     assert found.memory > 2**30
     assert ray.is_initialized()
