@@ -7,8 +7,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # own included, training is up to ten times as fast that way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import psutil
 import pyarrow as pa
 import ray
 import ray.exceptions
@@ -81,8 +82,7 @@ class Cluster:
         return max(1, min((self.cpus - SPARE_CPUS) // workers, self.cpus_on_smallest // on_a_machine))
 
 
-# Ray takes seconds to start and one to stop: a command does its own work meanwhile. One thread, so that it stops after
-# it has started.
+# Ray takes seconds to start: a command does its own work meanwhile.
 _BESIDE = ThreadPoolExecutor(1, "ray")
 
 
@@ -91,44 +91,43 @@ class _Own:
 
     commands = 0  # that need it, one within another
     start: Future[None] | None = None
-    stop: Future[None] | None = None
 
 
 @contextmanager
-def session() -> Iterator[Callable[[int], int]]:
+def session() -> Iterator[None]:
     """Join the cluster at ``RAY_ADDRESS``, or start Ray on this machine, while the command begins; leave it at its end.
 
     A command within a command shares the Ray of the outer one.
-
-    Yields:
-        What to call with the exit status once all is said, and what then gives it back.
     """
     _Own.commands += 1
     try:
         if _Own.commands > 1 or ray.is_initialized():
-            yield lambda status: status
+            yield
             return
         with _stderr_kept_open():
             _Own.start = _BESIDE.submit(_start)
-            yield _leave
+            yield
     finally:
-        release()
         _Own.commands -= 1
-        if not _Own.commands and _Own.stop:
-            _Own.stop.result()
-            _Own.start = _Own.stop = None
+        if not _Own.commands and _Own.start:
+            wait([_Own.start])
+            _Own.start = None
+            ray.shutdown()
 
 
-def _leave(status: int) -> int:
-    """End the process where Ray is still starting, for a command that did not need it: nobody has to wait for that.
+def end_process(status: int) -> None:
+    """End this process together with the Ray that it has started, or is starting, on this machine.
 
-    A start cannot be broken off, but what it has started so far ends with the process that did.
+    A start cannot be broken off, and a stop takes seconds in which nothing is left to be saved. Returns where there is
+    no such Ray: a cluster is left as it should be.
     """
-    if _Own.start and not _Own.start.done():
+    if _Own.start and not os.environ.get("RAY_ADDRESS"):
         sys.stdout.flush()
         sys.stderr.flush()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         os._exit(status)
-    return status
 
 
 def cluster() -> Cluster:
@@ -143,12 +142,6 @@ def cluster() -> Cluster:
             # Ray's own handler prints a stack trace; a stop should end like Ctrl-C, with one line.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
     return _cluster()
-
-
-def release() -> None:
-    """Begin to stop Ray, unless an outer command may need it again: what is left to do needs no cluster."""
-    if _Own.start and not _Own.stop and _Own.commands == 1:
-        _Own.stop = _BESIDE.submit(ray.shutdown)
 
 
 def _start() -> None:

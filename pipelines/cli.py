@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, TypeVar
 
 import tyro
@@ -61,8 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end a job
     try:
-        with _beside_ray(job, words) as leave:
-            return leave(_said(job, *_outcome(job, words)))
+        with _beside_ray(job, words) as end_process:
+            status = _said(job, *_outcome(job, words))
+            if argv is None:
+                end_process(status)
+            return status
     except KeyboardInterrupt:  # while Ray was starting or stopping
         return _said(job, 130, INTERRUPTED)
 
@@ -73,13 +76,16 @@ def _said(job: str, status: int, line: str) -> int:
     return status
 
 
-def _beside_ray(job: str, words: Sequence[str]) -> contextlib.AbstractContextManager[Callable[[int], int]]:
-    """Start Ray where it will be needed; help needs none."""
+@contextlib.contextmanager
+def _beside_ray(job: str, words: Sequence[str]) -> Iterator[Callable[[int], None]]:
+    """Start Ray where it will be needed; help needs none. Gives a way to end the process without waiting for Ray."""
     if job not in ON_RAY or {"-h", "--help"} & set(words):
-        return contextlib.nullcontext(lambda status: status)
+        yield lambda _: None
+        return
     from pipelines import _ray  # noqa: PLC0415 - only the chosen job is imported, and Ray is large
 
-    return _ray.session()
+    with _ray.session():
+        yield _ray.end_process
 
 
 def _outcome(job: str, words: Sequence[str]) -> tuple[int, str]:

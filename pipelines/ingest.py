@@ -18,7 +18,7 @@ from hwr.sources import Format, Raw, Source, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import cli, console
-from pipelines._ray import cluster, release, run_parts
+from pipelines._ray import cluster, run_parts
 
 LEAKS = "leaks.parquet"
 OVERVIEW = "overview.html"
@@ -80,7 +80,6 @@ def run(config: Config) -> None:
     if left:
         job = {"source": source, "out": out, "size": config.size}
         run_parts(left, shards.MakeShard, job, what="inputs", workers=cluster().workers(config.workers))
-    release()
     facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs)
     _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)

@@ -22,7 +22,7 @@ from hwr.sources.raw import Files
 from hwr.storage import Folder
 from pipelines import cli, console
 from pipelines._label_worker import Answers, LabelPart
-from pipelines._ray import SPARE_CPUS, cluster, release, run_parts
+from pipelines._ray import SPARE_CPUS, cluster, run_parts
 
 # Workers that share a GPU: reading images takes far longer than scoring them there.
 _ON_A_GPU = 8
@@ -182,7 +182,6 @@ def _label(left: list[pa.Table], job: dict[str, Any], wanted: int | None) -> Non
         wanted = max(1, min(there.cpus - SPARE_CPUS, _ON_A_GPU * there.gpus))
     workers = there.workers(wanted)
     run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, there.gpus / workers))
-    release()
 
 
 def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from hwr.training.state import read_history
 from pipelines import cli, console
 from pipelines._board import Board
 from pipelines._mlflow import Tracker, tracking
-from pipelines._ray import Cluster, cause, cluster, release
+from pipelines._ray import Cluster, cause, cluster
 from pipelines._records import Records, variations, write_history
 from pipelines._train_worker import Job, Piece, first_model, train_worker
 
@@ -115,7 +115,6 @@ def run(config: Config) -> None:
         return
     with tracking(config.mlflow, job.out, settings) as tracker:
         calibration = _train(config, job, cluster(), tracker)
-        release()
         # By the names that the user gave them: the card goes places where this machine's folders mean nothing.
         named = [{"location": folder.name, "fingerprint": data[folder.location]} for folder in folders]
         result = _finish(job, named, settings, calibration)

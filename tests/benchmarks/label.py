@@ -59,7 +59,7 @@ def few(top: Path) -> None:
     """A small folder, from start to finish."""
     model, images = network(top), pictures(top / "in", FEW)
     seconds = min(cost(label(images, model, top / f"out-{turn}")).seconds for turn in range(ROUNDS))
-    print(f"few: {FEW:,} PNGs in {seconds:.1f} s (wanted: at most 15)")
+    print(f"few: {FEW:,} PNGs in {seconds:.1f} s (wanted: at most 15)", flush=True)
 
 
 def million(top: Path) -> None:

@@ -59,7 +59,7 @@ def watch(words: Sequence[object], look: Callable[[int], object] = lambda pid: p
 
 
 def said(words: Sequence[object], python: str = sys.executable) -> Any:
-    """Run an interpreter with these words, in the root of the project, and take the JSON that it prints.
+    """Run an interpreter with these words, in the root of the project, and take the first line that it prints, as JSON.
 
     Raises:
         RuntimeError: It failed.
@@ -67,7 +67,7 @@ def said(words: Sequence[object], python: str = sys.executable) -> Any:
     done = subprocess.run([python, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{words} ended with {done.returncode}: {done.stderr}")
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[0])
 
 
 def best(runs: Sequence[Cost]) -> Cost:
