@@ -124,7 +124,8 @@ def end_process(status: int) -> None:
     if _Own.start and not os.environ.get("RAY_ADDRESS"):
         sys.stdout.flush()
         sys.stderr.flush()
-        for process in psutil.Process().children(recursive=True):
+        # The raylet last: this process might end by itself, with another status, once it misses that.
+        for process in reversed(psutil.Process().children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         os._exit(status)
