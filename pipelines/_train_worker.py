@@ -131,14 +131,10 @@ def train_worker(config: dict[str, Any]) -> None:
     try:
         _train(job, board)
     except HwrError as error:
-        # Raised, it would make Ray start the workers anew, to the same end.
         board.give_up(Failure(str(error)))
-        if dist.is_initialized():
-            dist.destroy_process_group()  # ranks that wait for this one fail, instead of waiting for ever
-    except RuntimeError:
-        if not board.was_stopped():
-            raise
-        # This rank only lost touch with another that gave up and said why: to start anew would lead to the same end.
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            raise  # Ray ends the ranks that wait for this one, and starts all anew, who find that the job is given up
+        # Of one rank alone, Ray need not hear.
 
 
 def _train(job: Job, board: Board) -> None:
