@@ -54,7 +54,8 @@ class Board:
 
     def give_up(self, reason: Any) -> None:
         """A worker ends for a reason that no other try would mend, and the others are asked to stop."""
-        ray.get([self._notes.tell.remote(pickle.dumps(reason)), self._notes.stop.remote()])
+        self.leave(reason)
+        self.stop()
 
     def take(self) -> list[Any]:
         """What has been told since the last call, in its order."""

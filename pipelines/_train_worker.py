@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import ray.data
 import torch
-import torch.distributed as dist
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.train.torch import get_device
 from torch import nn
@@ -132,7 +131,7 @@ def train_worker(config: dict[str, Any]) -> None:
         _train(job, board)
     except HwrError as error:
         board.give_up(Failure(str(error)))
-        if dist.is_initialized() and dist.get_world_size() > 1:
+        if Ranks.current().world > 1:
             raise  # Ray ends the ranks that wait for this one, and starts all anew, who find that the job is given up
         # Of one rank alone, Ray need not hear.
 
@@ -272,7 +271,7 @@ class _Unhurried(ExecutionCallback):
     training in the same process.
     """
 
-    def on_execution_step(self, executor: object) -> None:  # noqa: ARG002 - Ray hands it over
+    def on_execution_step(self, _executor: object) -> None:
         time.sleep(_REST_S)
 
 
