@@ -61,7 +61,12 @@ class Card:
         Raises:
             InputError: It was tampered with; `load` has seen that it was not.
         """
-        return Calibration.from_json(self.calibration) if self.calibration else None
+        if not self.calibration:
+            return None
+        found = Calibration.from_json(self.calibration)
+        if found.answers and len(found.answers) != len(self.alphabet):
+            raise InputError(f"its calibration counts {len(found.answers)} answers for {len(self.alphabet)} labels")
+        return found
 
 
 def find(location: str) -> Folder:
@@ -108,6 +113,21 @@ def load(folder: Folder) -> tuple[nn.Module, Card]:
     Raises:
         InputError: Card or weights are missing, damaged, or do not belong together.
     """
+    card = read_card(folder)
+    model = models.build(card.architecture, card.size, len(card.alphabet))
+    try:
+        model.load_state_dict(safetensors.torch.load(folder.read_bytes(WEIGHTS)))
+    except (safetensors.SafetensorError, RuntimeError, KeyError) as error:
+        raise InputError(f"{folder.name}/{WEIGHTS} does not fit its card: {str(error).splitlines()[0]}") from error
+    return model.eval(), card
+
+
+def read_card(folder: Folder) -> Card:
+    """Read the card of a model folder.
+
+    Raises:
+        InputError: Card or weights are missing, or the card is damaged or of another version.
+    """
     _require_files(folder)
     try:
         card = Card(**folder.read_json(CARD))
@@ -123,12 +143,7 @@ def load(folder: Folder) -> tuple[nn.Module, Card]:
         card.calibrated()
     except InputError as error:
         raise InputError(f"{folder.name}/{CARD} is damaged: {error}") from error
-    model = models.build(card.architecture, card.size, len(card.alphabet))
-    try:
-        model.load_state_dict(safetensors.torch.load(folder.read_bytes(WEIGHTS)))
-    except (safetensors.SafetensorError, RuntimeError, KeyError) as error:
-        raise InputError(f"{folder.name}/{WEIGHTS} does not fit its card: {str(error).splitlines()[0]}") from error
-    return model.eval(), card
+    return card
 
 
 def _is_sound(card: Card) -> bool:

@@ -54,11 +54,13 @@ class Calibration:
         temperature: What scores are divided by before the softmax.
         rows: How many validation rows had a calibrated confidence in each of `BINS` equal bins of [0, 1].
         right: How many of these were answered right.
+        answers: How many got each answer, in the order of the alphabet; empty in a card of before this was counted.
     """
 
     temperature: float
     rows: tuple[int, ...]
     right: tuple[int, ...]
+    answers: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a model's card; the bins as one text ``BIN ROWS RIGHT, …`` without the empty ones."""
@@ -66,6 +68,7 @@ class Calibration:
         return {
             "temperature": self.temperature,
             "bins": ", ".join(f"{number} {rows} {right}" for number, rows, right in bins if rows),
+            "answers": list(self.answers),
         }
 
     @classmethod
@@ -89,7 +92,11 @@ class Calibration:
             if not (last < number < BINS and 0 < count >= hits):
                 raise InputError("its calibration has bins that hwr train does not write")
             rows[number], right[number], last = count, hits, number
-        return cls(float(temperature), tuple(rows), tuple(right))
+        answers = values.get("answers", [])
+        counts = isinstance(answers, list) and all(type(each) is int and each >= 0 for each in answers)
+        if not counts or (answers and sum(answers) != sum(rows)):
+            raise InputError("its calibration has answers that hwr train does not write")
+        return cls(float(temperature), tuple(rows), tuple(right), tuple(answers))
 
     @property
     def ece(self) -> float:

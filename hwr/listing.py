@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hwr import parts
-from hwr.errors import OutputError
+from hwr.errors import InputError, OutputError
 from hwr.storage import Folder
 
 
@@ -16,6 +16,18 @@ def read(folder: Folder) -> pa.Table | None:
     """All that is written down, in order, each row with its ``part``; None where nothing is."""
     tables = [folder.read_table(name) for name in folder.names()]
     return pa.concat_tables(tables) if tables else None
+
+
+def require(folder: Folder) -> pa.Table:
+    """The same of a job that is complete.
+
+    Raises:
+        InputError: Nothing is written down.
+    """
+    known = read(folder)
+    if known is None:
+        raise InputError(f"{folder.name} has lost its files: hwr label writes it anew")
+    return known
 
 
 def news(index: pa.Table, known: pa.Table | None, name: str) -> pa.Table:

@@ -157,7 +157,7 @@ def _train(job: Job, board: Board) -> None:
     was_stopped = ranks.is_first and board.was_stopped()
     if training.is_over(job.recipe) and not ranks.from_first([was_stopped], device)[0]:
         training.average.load_state_dict(training.best)
-        calibration = calibrate(training.average, val, ranks)
+        calibration = calibrate(training.average, len(training.confusion), val, ranks)
         if ranks.is_first:
             board.leave(calibration)
 

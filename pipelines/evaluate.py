@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 import pyarrow as pa
 
-from hwr import manifest, schema, sources
+from hwr import listing, manifest, schema, sources
 from hwr.errors import InputError
 from hwr.manifest import Claim
 from hwr.report import page
@@ -60,7 +60,10 @@ def run(config: Config) -> None:
     for picture in pictures:
         out.write_bytes(f"{picture.name}.png", picture.light)
     out.write_json("report.json", {"evaluated": facts, **report.to_json()})
-    html = page.render(report, facts, pictures, lambda ids: sources.read_by_id(made["images"], ids, made["size"]))
+    listed = listing.require(folder / "inputs")
+    html = page.render(
+        report, facts, pictures, lambda ids: sources.read_by_id(made["images"], listed, ids, made["size"])
+    )
     out.write_bytes("report.html", html.encode())
 
     line = headline(report)

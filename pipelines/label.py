@@ -191,7 +191,10 @@ def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[st
     table.write(rows.tables(done, table.COLUMNS), out)
     tally = Tally.of(rows.tables(done, COLUMNS), about["alphabet"])
     drawn = labelled.pictures(tally)
-    page = labelled.render(tally, _shown(about), drawn, lambda ids: read_by_id(about["images"], ids, about["size"]))
+    listed = pa.concat_tables(todo)
+    page = labelled.render(
+        tally, _shown(about), drawn, lambda ids: read_by_id(about["images"], listed, ids, about["size"])
+    )
     out.write_bytes(labelled.NAME, page.encode())
     write_summary(out, tally, about)
     marks = [manifest.fingerprint(out.read_bytes(file["name"])).encode() for file in files]

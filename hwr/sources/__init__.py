@@ -52,24 +52,26 @@ __all__ = [
 ]
 
 
-def read_by_id(images: Mapping[str, Any], ids: Sequence[str], size: int) -> dict[str, Image]:
+def read_by_id(images: Mapping[str, Any], listed: pa.Table, ids: Sequence[str], size: int) -> dict[str, Image]:
     """The glyphs of a few inputs by id, for reports; what can no longer be read is left out.
 
     Args:
-        images: The ``images`` entry of a predictions manifest: ``location``, ``source`` and ``split``.
+        images: The ``images`` entry of a predictions manifest: ``location`` and ``split``.
+        listed: What was labelled, as `INDEX`; nothing is listed anew.
         ids: Which inputs.
         size: Side of the glyphs, in pixels.
 
     Returns:
         Id to glyph (size, size) uint8.
     """
+    rows = listed.filter(pc.is_in(listed["key"], pa.array(list(ids), pa.string())))
     try:
         source = open_images(images["location"], images["split"])
-        index = source.index()
+        if isinstance(source, Samples) and len(rows) and source.fingerprint != rows["stamp"][0].as_py():
+            return {}  # made anew since: the same rows may be others
+        glyphs, rejects = read_glyphs(source, rows, size)
     except InputError:
         return {}  # the folder has been moved or removed since; a report says so and stands without it
-    rows = index.filter(pc.is_in(index["key"], pa.array(list(ids), pa.string())))
-    glyphs, rejects = read_glyphs(source, rows, size)
     found = zip(rows["key"].to_pylist(), glyphs, rejects, strict=True)
     return {key: image for key, image, reject in found if reject is None}
 

@@ -36,6 +36,11 @@ class Samples:
         """The name of the folder."""
         return self.folder.base
 
+    @property
+    def fingerprint(self) -> str:
+        """Of everything in the folder."""
+        return str(manifest.require(self.folder, "samples")["fingerprint"])
+
     def files(self) -> list[str]:
         """Names of the Parquet files.
 
@@ -50,7 +55,7 @@ class Samples:
 
     def index(self) -> pa.Table:
         """One row a sample, in the order of the files."""
-        stamp = manifest.require(self.folder, "samples")["fingerprint"]
+        stamp = self.fingerprint
         return pa.concat_tables([self._index_file(name, stamp) for name in self.files()])
 
     def _index_file(self, name: str, stamp: str) -> pa.Table:

@@ -19,11 +19,12 @@ _ROWS = 1024
 
 
 @torch.inference_mode()
-def calibrate(model: nn.Module, val: Callable[[Ranks], Iterable[Glyphs]], ranks: Ranks) -> Calibration:
-    """Fit the temperature, then count confidences under it; only sums leave the device or the rank.
+def calibrate(model: nn.Module, classes: int, val: Callable[[Ranks], Iterable[Glyphs]], ranks: Ranks) -> Calibration:
+    """Fit the temperature, then count confidences under it and answers; only sums leave the device or the rank.
 
     Args:
         model: The network; left in evaluation mode.
+        classes: How many characters it knows.
         val: Gives a rank's share of the validation samples, on the device, each time it is called; see `fit`.
         ranks: Who shares the work.
 
@@ -36,11 +37,12 @@ def calibrate(model: nn.Module, val: Callable[[Ranks], Iterable[Glyphs]], ranks:
     for scores, labels in _scores(model, val(ranks), device):
         total += losses(scores, labels)
     temperature = best_temperature(ranks.sum(total))
-    counts = torch.zeros(2 * BINS, dtype=torch.float64, device=device)
+    counts = torch.zeros(2 * BINS + classes, dtype=torch.float64, device=device)
     for scores, labels in _scores(model, val(ranks), device):
-        counts += count(scores, labels, temperature).flatten()
+        answers = torch.bincount(scores.argmax(1), minlength=classes)
+        counts += torch.cat([count(scores, labels, temperature).flatten(), answers])
     sums = tuple(map(int, ranks.sum(counts)))
-    return Calibration(temperature, sums[:BINS], sums[BINS:])
+    return Calibration(temperature, sums[:BINS], sums[BINS : 2 * BINS], sums[2 * BINS :])
 
 
 def calibrate_folder(model: Folder, samples: Folder) -> Calibration:
@@ -62,7 +64,9 @@ def calibrate_folder(model: Folder, samples: Folder) -> Calibration:
     if not len(known):
         raise InputError(f"{samples.name} has no validation sample of a character that {model.name} knows")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return calibrate(place(network, device), lambda _: (part.to(device) for part in known.chunks(_ROWS)), Ranks())
+    return calibrate(
+        place(network, device), len(card.alphabet), lambda _: (part.to(device) for part in known.chunks(_ROWS)), Ranks()
+    )
 
 
 def _scores(model: nn.Module, val: Iterable[Glyphs], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

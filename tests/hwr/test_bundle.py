@@ -78,6 +78,10 @@ def test_no_glyphs_give_no_scores(saved):
         ({"preprocessing": "none"}, "was trained on 'none'"),
         ({"calibration": {"temperature": -1, "bins": "3 2 1"}}, r"model\.json is damaged: its calibration .* but -1"),
         ({"calibration": {"temperature": 1, "bins": "3 1 2"}}, r"model\.json is damaged: its calibration has bins"),
+        (
+            {"calibration": {"temperature": 1, "bins": "3 2 1", "answers": [2]}},
+            r"damaged: its calibration counts 1 answers",
+        ),
         ({"calibration": ["3 2 1"]}, r"model\.json is damaged: its calibration"),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwr import listing, parts
-from hwr.errors import OutputError
+from hwr.errors import InputError, OutputError
 from hwr.sources.base import index_of
 from hwr.storage import Folder
 
@@ -30,6 +30,14 @@ def test_every_input_is_in_one_part_whenever_it_came(tmp_path_factory, rounds):
         assert pieces[: len(earlier)] == earlier
         assert listing.read(folder) in (None, whole)
         earlier = pieces
+
+
+def test_a_listing_that_is_gone_is_one_line(tmp_path):
+    folder = Folder.open(str(tmp_path / "inputs"))
+    with pytest.raises(InputError, match="inputs has lost its files: hwr label writes it anew"):
+        listing.require(folder)
+    whole = listing.add(folder, index(["a"]), None)
+    assert listing.require(folder) == whole
 
 
 def test_an_input_that_has_changed_is_named(tmp_path):

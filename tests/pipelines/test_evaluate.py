@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from hwr import manifest, schema
+from hwr import listing, manifest, schema
 from hwr.errors import InputError, OutputError
 from hwr.report import drawing
+from hwr.sources import ImageFolder
 from hwr.storage import Folder
 from pipelines import evaluate
 from pipelines.evaluate import Config
@@ -58,7 +59,8 @@ def _write(folder: Path, rows: list[dict], images: Path) -> None:
         files.append({"name": name, "rows": len(some)})
     facts = {"fingerprint": manifest.fingerprint(json.dumps(rows).encode()), "files": files, "counts": {},
              "model": "/runs/digits/model", "alphabet": list(LABELS), "size": 28,
-             "images": {"location": str(images), "source": "image-folder", "split": None}}  # fmt: skip
+             "images": {"location": str(images), "split": None}}  # fmt: skip
+    listing.add(out / "inputs", ImageFolder(Folder.open(str(images))).index(), None)
     manifest.complete(out, "predictions", facts)
 
 

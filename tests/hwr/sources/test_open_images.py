@@ -269,10 +269,15 @@ def test_a_few_of_any_kind_are_read_by_id(listed):
         "x.zip": "x.zip!/A/1.png", "x.tgz": "x.tgz!/A/1.png", "list.txt": "A/1.png", "a.parquet": "a.parquet#0",
         "A/1.png": "1.png", "": "A/1.png",
     }  # fmt: skip
-    expected = read_by_id({"location": str(listed / "A"), "split": None}, ["1.png"], 28)["1.png"]
+
+    def read(name: str, wanted: list[str]) -> dict:
+        place = str(listed / name)
+        return read_by_id({"location": place, "split": None}, open_images(place, None).index(), wanted, 28)
+
+    expected = read("A", ["1.png"])["1.png"]
     for name, key in names.items():
         wanted = [key, "A/1.png//2", "a.parquet#1", "nobody"]
-        found = read_by_id({"location": str(listed / name), "split": None}, wanted, 28)
+        found = read(name, wanted)
         assert found.keys() == {key}
         assert np.array_equal(found[key], expected)
     assert isinstance(open_images(str(listed / "a.parquet"), None), ParquetImages)

@@ -70,7 +70,10 @@ def test_other_folders_are_folders_of_images_and_have_no_split(tmp_path):
 
 def test_a_few_are_read_by_id_and_what_is_gone_is_left_out(folder):
     out, glyphs = folder
-    found = read_by_id({"location": out.location, "split": None}, ["test/1", "train/0", "nobody"], 28)
+    where, listed = {"location": out.location, "split": None}, Samples(out).index()
+    found = read_by_id(where, listed, ["test/1", "train/0", "nobody"], 28)
     assert found.keys() == {"test/1", "train/0"}
     assert np.array_equal(found["test/1"], glyphs[3])
-    assert read_by_id({"location": "/nowhere", "split": None}, ["a"], 28) == {}
+    assert read_by_id({"location": "/nowhere", "split": None}, listed, ["test/1"], 28) == {}
+    other = listed.set_column(listed.schema.get_field_index("stamp"), "stamp", pa.repeat("other", len(listed)))
+    assert read_by_id(where, other, ["test/1"], 28) == {}

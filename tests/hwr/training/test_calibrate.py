@@ -67,12 +67,13 @@ def folders(tmp_path, glyphs, network) -> tuple[Folder, Folder]:
 
 @pytest.mark.usefixtures("float32")
 def test_every_sample_counts_once_and_the_temperature_makes_the_network_modest(network, glyphs):
-    found = calibrate(network, shares(glyphs[1]), ALONE)
+    found = calibrate(network, 10, shares(glyphs[1]), ALONE)
     assert sum(found.rows) == 201
     assert found.temperature > 2
     with torch.inference_mode():
         scores = network(glyphs[1].images.unsqueeze(1) / 255)
     assert sum(found.right) == int((scores.argmax(1) == glyphs[1].labels).sum())
+    assert found.answers == tuple(int((scores.argmax(1) == number).sum()) for number in range(10))
     loss = [
         torch.nn.functional.cross_entropy(scores / each, glyphs[1].labels, reduction="sum").item()
         + math.log(each) ** 2 / 2
@@ -112,7 +113,7 @@ def _rank(rank: int, world: int, folder: str, val: Glyphs, network: torch.nn.Mod
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet{world}", rank=rank, world_size=world)
-    found = calibrate(network, shares(val), Ranks.current())
+    found = calibrate(network, 10, shares(val), Ranks.current())
     torch.save(found.to_json(), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -121,7 +122,7 @@ def _rank(rank: int, world: int, folder: str, val: Glyphs, network: torch.nn.Mod
 @pytest.mark.parametrize("world", [2, 3])
 def test_any_number_of_ranks_finds_the_same(network, glyphs, tmp_path, world):
     val = glyphs[1][:128]
-    alone = calibrate(network, shares(val), ALONE).to_json()
+    alone = calibrate(network, 10, shares(val), ALONE).to_json()
     mp.spawn(_rank, (world, str(tmp_path), val, network), nprocs=world)
     for rank in range(world):
         assert torch.load(tmp_path / f"{rank}.pt", weights_only=True) == alone
