@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name that all of PyTorch uses
 
 from hwr.errors import InputError
-from hwr.metrics import wilson
+from hwr.metrics.shares import wilson
 
 # Where the loss is looked at: from 1/20 to 20, evenly in the logarithm, with 1 in the middle.
 TEMPERATURES = tuple(math.pow(20, step / 30 - 1) for step in range(61))

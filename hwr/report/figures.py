@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hwr.metrics import Character
+from hwr.metrics.scores import Character
 from hwr.report import drawing
 from hwr.report.drawing import LIGHT, MOST_NAMES, PRINTED, WIDTH, Theme
 

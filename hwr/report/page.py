@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwr.metrics import Pair
+from hwr.metrics.scores import Pair
 from hwr.report import figures
 from hwr.report.drawing import DARK, LIGHT, Theme
 from hwr.report.recognition import Report, reason_names

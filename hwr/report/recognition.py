@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hwr.metrics import Scores, Share, Top, score
+from hwr.metrics.scores import Scores, Top, score
+from hwr.metrics.shares import Share
 from hwr.report.tally import BINS, STATUSES
 
 

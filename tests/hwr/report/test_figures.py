@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hwr.alphabet import NAMED
-from hwr.metrics import Character
+from hwr.metrics.scores import Character
 from hwr.report import drawing, figures
 from hwr.report.drawing import DARK, LIGHT
 

@@ -1,4 +1,4 @@
-"""Every figure agrees with plain counting, and the interval with what defines it."""
+"""Every figure agrees with plain counting."""
 
 import math
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
-from hwr.metrics import Top, count_confusion, likelihood, most_confused, score, top_k, wilson
+from hwr.metrics.scores import Top, count_confusion, likelihood, most_confused, score, top_k
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=60)
 
@@ -32,31 +31,6 @@ def test_confusion_counts_every_pair_once(pairs):
 def test_a_class_out_of_range_is_refused_rather_than_counted_elsewhere(true, predicted):
     with pytest.raises(ValueError, match=r"class numbers must be in \[0, 5\)"):
         count_confusion(np.array(true), np.array(predicted), 5)
-
-
-@given(st.integers(1, 20_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
-def test_wilson_agrees_with_scipy_and_holds_the_share(counts):
-    correct, total = counts
-    low, high = wilson(correct, total)
-    expected = binomtest(correct, total).proportion_ci(0.95, method="wilson")
-    assert low == pytest.approx(expected.low, abs=1e-9)
-    assert high == pytest.approx(expected.high, abs=1e-9)
-    assert 0 <= low <= correct / total <= high <= 1
-
-
-@given(st.integers(1, 500))
-def test_wilson_mirrors_right_and_wrong_and_narrows_with_more_rows(total):
-    low, high = wilson(total // 3, total)
-    mirrored = wilson(total - total // 3, total)
-    assert mirrored == pytest.approx((1 - high, 1 - low))
-    more = wilson(4 * (total // 3), 4 * total)
-    assert more[1] - more[0] < high - low
-
-
-@pytest.mark.parametrize(("correct", "total"), [(0, 0), (-1, 5), (6, 5)])
-def test_wilson_refuses_what_is_no_share(correct, total):
-    with pytest.raises(ValueError, match="is not a share"):
-        wilson(correct, total)
 
 
 def random_answers(seed: int, labels: str, rows: int) -> tuple[list[str], list[str], Top, np.ndarray]:

@@ -5,15 +5,14 @@ Pure functions of plain inputs; they need numpy and scikit-learn only.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hwr.alphabet import Alphabet
+from hwr.metrics.shares import Share
 
-CONFIDENT = 0.95
 PAIRS = 20
 
 
@@ -38,28 +37,6 @@ def count_confusion(
             raise ValueError(f"class numbers must be in [0, {classes}), found {numbers.min()} to {numbers.max()}")
     flat = np.bincount(true * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many of so many, with the interval that a sample of this size allows."""
-
-    correct: int
-    rows: int
-
-    @property
-    def accuracy(self) -> float:
-        """In [0, 1]."""
-        return self.correct / self.rows
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson interval of the accuracy."""
-        return wilson(self.correct, self.rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts, share and interval."""
-        return {**asdict(self), "accuracy": self.accuracy, "interval95": list(self.interval)}
 
 
 @dataclass(frozen=True)
@@ -154,27 +131,6 @@ class Scores:
             "most_confused": [asdict(pair) for pair in self.pairs],
             "confusion": {"labels": list(self.labels), "counts": self.confusion.tolist()},
         }
-
-
-def wilson(correct: int, total: int, level: float = CONFIDENT) -> tuple[float, float]:
-    """The Wilson score interval of a share, in [0, 1]; unlike p ± 2s it holds near 0 and 1.
-
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
-
-    Raises:
-        ValueError: ``correct`` is not in [0, total] or ``total`` is 0.
-    """
-    if not 0 <= correct <= total or not total:
-        raise ValueError(f"{correct} of {total} is not a share")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    reach = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5
-    scale = 1 + z * z / total
-    # At the ends the bound is exact, but the root is not: 0 of 5 must not give 1e-17.
-    low = 0.0 if correct == 0 else (centre - reach) / scale
-    high = 1.0 if correct == total else (centre + reach) / scale
-    return low, high
 
 
 def score(
