@@ -56,8 +56,8 @@ def _merged(merge: str | None, labels: dict[str, str]) -> Iterator[tuple[str, st
 def _cases(labels: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Pairs of labels that are one character in two cases."""
     for label in labels:
-        # A label of several characters is the name of something, and so is what one character becomes as several.
-        others = (label.upper(), label.lower()) if len(label) == 1 else ()
+        others = (label.upper(), label.lower())
+        # What is of several characters is a name, or a spelling such as SS for ß, and no character's other case.
         yield from ((label, other) for other in others if len(other) == 1 and other != label and other in labels)
 
 
