@@ -18,19 +18,31 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 def write_csv(out: IO[bytes], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write rows as CSV in UTF-8 (RFC 4180), one after the other.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front, which spreadsheets hide
-    (https://owasp.org/www-community/attacks/CSV_Injection). None becomes an empty cell.
+    Texts become `safe`. None becomes an empty cell.
     """
     text = io.TextIOWrapper(out, "utf-8", newline="")
     try:
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(header)
-        writer.writerows([_safe(cell) for cell in row] for row in rows)
+        writer.writerows([safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     finally:
         text.detach()  # or it would close the file, which is not its own
 
 
-def _safe(cell: object) -> object:
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
-        return f"'{cell}"
-    return cell
+def safe(cell: str) -> str:
+    """A text that no spreadsheet takes for a formula, and that `restore` takes back to what it was.
+
+    Where the first character that is no apostrophe begins a formula, one more apostrophe goes in front, which
+    spreadsheets hide (https://owasp.org/www-community/attacks/CSV_Injection). So ``=A1`` becomes ``'=A1``, and a text
+    that is ``'=A1`` itself becomes another, ``''=A1``.
+    """
+    return f"'{cell}" if _is_formula(cell) else cell
+
+
+def restore(cell: str) -> str:
+    """The text that `safe` made a cell of."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _is_formula(cell: str) -> bool:
+    return cell.lstrip("'").startswith(_FORMULA)

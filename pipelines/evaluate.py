@@ -1,18 +1,15 @@
 """The job that scores predictions: predictions and truth in, report.html, report.json and their pictures out."""
 
-import csv
-import io
-import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from unicodedata import normalize
 
 import pyarrow as pa
 
 from hwr import listing, manifest, schema, sources
 from hwr.errors import InputError
+from hwr.labels_csv import read_file, read_labels
 from hwr.manifest import Claim
 from hwr.report import page
 from hwr.report.recognition import Report
@@ -41,11 +38,11 @@ def run(config: Config) -> None:
     """
     folder, out = Folder.open(config.predictions), Folder.open(config.out)
     made = manifest.require(folder, "predictions")
-    truth = None if config.truth is None else _read_file(config.truth)
+    truth = None if config.truth is None else read_file(config.truth)
     # All that can be wrong with the truth is found before the output is claimed, so that a mended file may use it.
     predictions = _read_predictions(folder, made)
     if truth is not None:
-        predictions = join(predictions, read_truth(truth.data, truth.name), truth.name, folder.name)
+        predictions = join(predictions, read_labels(truth.data, truth.name).labels, truth.name, folder.name)
     settings = {"predictions": folder.location, "truth": truth and truth.location}
     inputs = {folder.location: made["fingerprint"]}
     if truth is not None:
@@ -70,44 +67,6 @@ def run(config: Config) -> None:
     files = ["report.html", "report.json", *(f"{picture.name}.png" for picture in pictures)]
     manifest.complete(out, "report", {"headline": line, "files": files})
     console.milestone(f"{config.out}/report.html: {line}")
-
-
-@dataclass(frozen=True)
-class File:
-    """A file that the user named, read whole."""
-
-    name: str
-    location: str
-    data: bytes
-
-
-def read_truth(data: bytes, name: str) -> dict[str, str | None]:
-    """Read a CSV of truth: id to label, None where the label is left empty.
-
-    Args:
-        data: The file: UTF-8, with a header; columns other than file (or id) and label are ignored.
-        name: The file's name, for messages.
-
-    Raises:
-        InputError: It is no such CSV, or names an input twice.
-    """
-    try:
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), skipinitialspace=True, strict=True)
-        columns, rows = list(reader.fieldnames or []), list(reader)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{name} is not a readable CSV file in UTF-8: {error}") from error
-    key = next((column for column in ("file", "id") if column in columns), None)
-    if key is None or "label" not in columns:
-        found = ", ".join(columns) or "none at all"
-        raise InputError(f"{name} needs the columns file (or id) and label in its first line, but has {found}")
-    truth: dict[str, str | None] = {}
-    for row in rows:
-        if row[key] is None or row["label"] is None:
-            raise InputError(f"{name} has a row with too few fields, near {next(iter(row.values()))!r}")
-        if row[key] in truth:
-            raise InputError(f"{name} names {row[key]!r} more than once: keep one row for each input")
-        truth[row[key]] = normalize("NFC", row["label"]) or None
-    return truth
 
 
 def join(predictions: pa.Table, truth: dict[str, str | None], name: str, folder: str) -> pa.Table:
@@ -154,15 +113,6 @@ def _read_predictions(folder: Folder, made: dict[str, Any]) -> pa.Table:
     if found != expected:
         raise InputError(f"{folder.name} is damaged: it has {found} rows and its manifest says {expected}; label anew")
     return pa.concat_tables([schema.PREDICTIONS.empty_table(), *tables])
-
-
-def _read_file(location: str) -> File:
-    above, name = os.path.split(location)
-    folder = Folder.open(above or ".")
-    try:
-        return File(location, f"{folder.location}/{name}", folder.read_bytes(name))
-    except OSError as error:
-        raise InputError(f"{location} cannot be read: {error.strerror or 'it is not a file'}") from error
 
 
 def _facts(folder: Folder, made: dict[str, Any], truth: str | None) -> dict[str, str]:

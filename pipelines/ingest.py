@@ -1,27 +1,21 @@
 """Ingest: raw files to a samples folder of Parquet shards, with splits, rejects, an overview and a manifest."""
 
 import sys
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import tyro
 
-from hwr import duplicates, manifest, parts, shards, splits
-from hwr.alphabet import Alphabet
+from hwr import manifest, parts, shards, splits
+from hwr.corrections import Corrections, changed_ids
 from hwr.errors import HwrError, InputError
-from hwr.report import overview
-from hwr.schema import SPLITS
 from hwr.sources import Format, Raw, Source, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
-from pipelines import cli, console
+from pipelines import _ingested, cli, console
+from pipelines._ingested import LEAKS, OVERVIEW
 from pipelines._ray import cluster, run_parts
-
-LEAKS = "leaks.parquet"
-OVERVIEW = "overview.html"
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,9 @@ class Config:
     writer_pattern: cli.Text = None
     """Image files: a regular expression whose first group finds the writer in a path, such as -([0-9]+)[.]png$, for
     the samples' writer column and --split-by writer."""
+    corrections: cli.Text = None
+    """A CSV with columns file (or id) and label, such as the corrections.csv of a report: the inputs that it names get
+    these labels, and every sample keeps its id and split. Leave the other flags as they were, and give a new --out."""
     size: int = 28
     """Side of the glyphs, in pixels."""
     split: tyro.conf.OmitArgPrefixes[SplitConfig] = field(default_factory=SplitConfig)
@@ -68,19 +65,24 @@ def run(config: Config) -> None:
         HwrError: The source, the flags or the output folder are not usable, or too much of the source is not.
     """
     source, out = _open(config)
-    if out.has(manifest.MANIFEST):
-        _claim(config, out, _index(config, source))
+    corrections = _corrections(config)
+    index = _index(config, source, corrections)
+    done = out.has(manifest.MANIFEST)
+    inputs = _claim(config, out, index, corrections)
+    if done:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'samples'))}")
         return
-    index = _index(config, source)
-    inputs = _claim(config, out, index)
-    todo = parts.cut(_with_splits(index, config.split), "part")
+    # After the splits, which go by the labels: so every sample keeps the split that it has without corrections.
+    split = _with_splits(index, config.split)
+    corrected = corrections.apply(split) if corrections else split
+    todo = parts.cut(corrected, "part")
     left = parts.missing(todo, out / "samples")
     console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
     if left:
         job = {"source": source, "out": out, "size": config.size}
         run_parts(left, shards.MakeShard, job, what="inputs", workers=cluster().workers(config.workers))
-    facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs)
+    changed = changed_ids(index, corrected) if corrections else None
+    facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs, changed)
     _refuse_rejects(facts["counts"], config)
     manifest.complete(out, "samples", facts)
     console.milestone(f"{config.out}: {_sentence(facts)}; see {OVERVIEW}")
@@ -95,14 +97,30 @@ def _open(config: Config) -> tuple[Source, Folder]:
         raise InputError(f"--size must be from 8 to 256 pixels, not {config.size}")
     if not 0 <= config.max_reject_share <= 1:
         raise InputError(f"--max-reject-share must be from 0 to 1, not {config.max_reject_share}")
-    source = open_source(config.format, Raw(**{name: getattr(config, name) for name in Raw.__dataclass_fields__}))
+    source = open_source(config.format, _raw(config))
     above, out = Folder.open(config.source), Folder.open(config.out)
     if out.path.startswith(f"{above.path}/") and config.format in ("image-folder", "parquet"):
         raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
     return source, out
 
 
-def _index(config: Config, source: Source) -> pa.Table:
+def _raw(config: Config) -> Raw:
+    return Raw(**{name: getattr(config, name) for name in Raw.__dataclass_fields__})
+
+
+def _corrections(config: Config) -> Corrections | None:
+    if config.corrections is None:
+        return None
+    characters = _raw(config).characters()
+    alphabet = None if characters is None else set(characters.values())
+    flag = f"--mapping {config.mapping}" if config.alphabet is None else f"--alphabet {config.alphabet}"
+    found = Corrections.open(config.corrections, alphabet, flag)
+    if found.location == Folder.open(config.source).location:
+        raise InputError(f"--corrections {config.corrections} is the --source itself: leave it out")
+    return found
+
+
+def _index(config: Config, source: Source, corrections: Corrections | None) -> pa.Table:
     index = source.index()
     if not len(index):
         raise InputError(f"{config.source} holds no images")
@@ -112,14 +130,20 @@ def _index(config: Config, source: Source) -> pa.Table:
                 f"--writer-pattern {config.writer_pattern} finds no writer in {index['file'][0]}, nor elsewhere"
             )
         raise InputError("--split-by writer needs inputs with writers: give --writer-pattern, or a writer column")
+    if corrections:
+        corrections.require(index["key"], config.source)
     return index
 
 
-def _claim(config: Config, out: Folder, index: pa.Table) -> str:
-    """Take the output folder, and return the fingerprint of what goes into it."""
-    inputs, settings = fingerprint(index), _settings(config)
-    manifest.claim(out, "samples", settings, {settings["source"]: inputs})
-    return inputs
+def _claim(config: Config, out: Folder, index: pa.Table, corrections: Corrections | None) -> list[str]:
+    """Take the output folder, and return the fingerprints of what goes into it."""
+    settings = _settings(config)
+    inputs = {settings["source"]: fingerprint(index)}
+    if corrections:
+        settings["corrections"] = corrections.location
+        inputs[corrections.location] = corrections.fingerprint
+    manifest.claim(out, "samples", settings, inputs)
+    return [*inputs.values()]
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -136,90 +160,38 @@ def _with_splits(index: pa.Table, config: SplitConfig) -> pa.Table:
     return index.set_column(index.schema.get_field_index("split"), "split", split)
 
 
-def _finish(out: Folder, names: list[str], config: Config, inputs: str) -> dict[str, Any]:
+def _finish(
+    out: Folder, names: list[str], config: Config, inputs: list[str], changed: pa.ChunkedArray | None
+) -> dict[str, Any]:
     """What the folder holds, counted from the shards themselves, and its overview."""
-    samples = shards.read_all(out, names)
-    leaks = _leaks(out, samples)
-    if config.drop_leaks and len(leaks):
-        for name, leaking in leaks.groupby("part"):
-            shards.drop(out, name, leaking)
-        samples = shards.read_all(out, names)
-    rejects = pa.concat_tables([shards.read_rejects(out, name) for name in names])
+    made = _ingested.look(out, names, config.drop_leaks, changed)
+    _ingested.write_overview(out, made, _said(config, made.counts))
     files = [
         {"name": f"samples/{name}.parquet", "rows": int(rows), "bytes": out.bytes(f"samples/{name}.parquet")}
-        for name, rows in samples["part"].value_counts().reindex(names, fill_value=0).items()
+        for name, rows in made.samples["part"].value_counts().reindex(names, fill_value=0).items()
     ]
-    counts = _counts(samples, rejects, leaks)
-    _write_overview(out, config, counts, samples, rejects)
     return {
-        "fingerprint": manifest.fingerprint(inputs.encode(), str(files).encode()),
+        "fingerprint": manifest.fingerprint(*(one.encode() for one in inputs), str(files).encode()),
         "size": config.size,
         "files": files,
         "rejects": [f"rejects/{name}" for name in (out / "rejects").names()],
-        "counts": counts,
+        "counts": made.counts,
     }
 
 
-def _leaks(out: Folder, samples: pd.DataFrame) -> pd.DataFrame:
-    """Find glyphs that are in two splits, and write them down; what was written before is not looked for again.
-
-    So a job that was killed while it dropped them still knows them all.
-    """
-    if out.has(LEAKS):
-        return out.read_table(LEAKS).to_pandas()
-    found = duplicates.leaks(samples)[["id", "split", "part", "twin", "twin_split"]]
-    if len(found):
-        out.write_table(LEAKS, pa.Table.from_pandas(found, preserve_index=False))
-    return found
-
-
-def _counts(samples: pd.DataFrame, rejects: pa.Table, leaks: pd.DataFrame) -> dict[str, Any]:
-    reasons = Counter(rejects["reason"].to_pylist())
-    pairs = leaks.groupby(["split", "twin_split"]).size()
-    return {
-        "inputs": len(samples) + reasons.total(),
-        "samples": len(samples),
-        "rejects": reasons.total(),
-        "splits": {name: int((samples["split"] == name).sum()) for name in SPLITS},
-        "labels": {label: int(count) for label, count in samples["label"].value_counts().sort_index().items()},
-        "reasons": dict(sorted(reasons.items())),
-        "duplicates": {
-            "train": duplicates.repeated(samples),
-            "leaks": {f"{split}-{twin}": int(count) for (split, twin), count in pairs.items()},
-            "dropped": reasons["leak"],
-        },
-    }
-
-
-def _write_overview(
-    out: Folder, config: Config, counts: dict[str, Any], samples: pd.DataFrame, rejects: pa.Table
-) -> None:
-    order: list[str | None] = [*Alphabet.of(counts["labels"]).labels] if counts["labels"] else []
-    if samples["label"].isna().any():
-        order.append(None)
-    sizes = samples.groupby([samples["label"].fillna(""), "split"]).size()
-    classes = {label: {split: int(sizes.get((label or "", split), 0)) for split in SPLITS} for label in order}
-    shown = samples[samples["label"].isin(overview.on_sheet(order))]
-    examples: dict[str, list[tuple[str, str | None]]] = {}
-    for reject in rejects.to_pylist():
-        first = examples.setdefault(reject["reason"], [])
-        if len(first) < overview.EXAMPLES:
-            first.append((reject["key"], reject["detail"]))
-    facts = {
+def _said(config: Config, counts: dict[str, Any]) -> dict[str, str]:
+    """What the overview says of what was asked for."""
+    said = {
         "Source": Folder.open(config.source).location,
         "Format": config.format,
         "Glyphs": f"{config.size} x {config.size} pixels",
         "Alphabet": config.alphabet,
         "Mapping": config.mapping,
         "Writers": config.writer_pattern,
+        "Corrections": config.corrections and f"{Folder.open(config.corrections).location}: {_corrected(counts)}",
         "Held out by": config.split.split_by,
     }
-    said = {name: value for name, value in facts.items() if value is not None}
-    page = overview.Overview(said, counts, classes, examples, shards.draw(out, shown, overview.PER_CLASS))
-    drawn = overview.pictures(page)
-    for picture in drawn:
-        out.write_bytes(f"{picture.name}.png", picture.light)
-    out.write_bytes(OVERVIEW, overview.render(page, drawn).encode())
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _refuse_rejects(counts: dict[str, Any], config: Config) -> None:
@@ -246,11 +218,16 @@ def _advice(config: Config, reasons: dict[str, int]) -> str:
 def _sentence(facts: dict[str, Any]) -> str:
     counts = facts["counts"]
     by_split = ", ".join(f"{name} {count:,}" for name, count in counts["splits"].items())
+    corrected = f", {_corrected(counts)}" if "corrected" in counts else ""
     rejects = "".join(f", {count:,} {reason}" for reason, count in counts["reasons"].items())
     return (
-        f"{counts['samples']:,} samples of {len(counts['labels'])} characters ({by_split}), "
+        f"{counts['samples']:,} samples of {len(counts['labels'])} characters ({by_split}){corrected}, "
         f"{counts['rejects']:,} rejects{rejects}"
     )
+
+
+def _corrected(counts: dict[str, Any]) -> str:
+    return f"{counts['corrected']:,} {'label' if counts['corrected'] == 1 else 'labels'} corrected"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from hwr.errors import InputError, Reject
 from hwr.sources.base import Image
 from hwr.sources.files import SUFFIXES, read_files
 from hwr.sources.named import Line, Named, clean
+from hwr.spreadsheet import restore
 from hwr.storage import Folder
 
 _IMAGES = ("image", "images", "file", "filename", "file_name", "path", "filepath", "image_path", "img", "name")
@@ -23,6 +24,9 @@ _LABELS = ("label", "labels", "class", "character", "char", "target", "text")
 @dataclass(frozen=True)
 class ImageCsv:
     """The files that one CSV names. The id of a file is its path or, in an archive, ``ARCHIVE!/PATH``.
+
+    Cells may be such as `hwr.spreadsheet.safe` makes them, and for an archive paths may be ids already: so the answers
+    of a labelling, or a person's corrections of them, are read as they were written.
 
     Attributes:
         folder: Where the CSV lies.
@@ -80,8 +84,10 @@ class ImageCsv:
         if not first:
             raise InputError(f"{where} names no files")
         image, label = self._columns(where, header, first)
+        inside = f"{self.images.name}!/" if isinstance(self.images, Archive) else ""
         for row in itertools.chain([first], rows):
-            yield clean(_cell(row, image).strip()), _cell(row, label)
+            path = restore(_cell(row, image).strip())
+            yield clean(path.removeprefix(inside)), restore(_cell(row, label))
 
     def _columns(self, where: str, header: list[str], first: list[str]) -> tuple[int, int | None]:
         """The places of the paths and of the labels."""

@@ -12,6 +12,7 @@ from hwr import listing, manifest, schema
 from hwr.errors import InputError, OutputError
 from hwr.report import drawing
 from hwr.sources import ImageFolder
+from hwr.spreadsheet import to_csv
 from hwr.storage import Folder
 from pipelines import evaluate
 from pipelines.evaluate import Config
@@ -152,10 +153,20 @@ def test_truth_in_a_csv_replaces_what_rides_along_and_rows_without_are_counted(t
     assert "158 without truth" in capsys.readouterr().out
 
 
-def test_a_label_is_the_character_that_was_written_not_a_number_or_a_gap():
-    text = 'file,label\na,NA\nb,01\nc," "\nd,null\ne,e\u0301\nf,"""x"\ng,\n'
-    expected = {"a": "NA", "b": "01", "c": " ", "d": "null", "e": "é", "f": '"x', "g": None}
-    assert evaluate.read_truth(text.encode(), "truth.csv") == expected
+def test_names_and_labels_that_a_table_defused_are_matched_again(tmp_path):
+    rows = predict(tmp_path / "labels", rows=40)
+    right = next(row for row in rows if row["status"] == "ok")
+    right |= {
+        "id": "'=cmd().png",
+        "prediction": "-",
+        "label": None,
+        "top": [{"label": "-", "score": right["confidence"]}],
+    }
+    _write(tmp_path / "labels", rows, tmp_path / "images")
+    (tmp_path / "truth.csv").write_bytes(to_csv(["file", "label"], [(right["id"], "-")]))
+    assert b"''=cmd().png,'-" in (tmp_path / "truth.csv").read_bytes()
+    found = run(tmp_path, tmp_path / "truth.csv")
+    assert (found["truth"]["with"], found["answered"]["correct"]) == (1, 1)
 
 
 def test_without_truth_the_report_still_stands(tmp_path, capsys):

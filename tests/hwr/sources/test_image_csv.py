@@ -11,6 +11,7 @@ from hwr.archive import Archive
 from hwr.errors import InputError, Reject
 from hwr.sources import base
 from hwr.sources.image_csv import ImageCsv
+from hwr.spreadsheet import to_csv
 from hwr.storage import Folder
 from tests.pictures import digits, read
 
@@ -158,3 +159,28 @@ def test_a_csv_read_in_pieces_is_the_csv(top, monkeypatch):
         source(top).index()
     (top / "some.csv").write_text("image,label\nImg/img0-001.png,0\n,1\n,2\n")
     assert source(top).index()["key"].to_pylist() == ["Img/img0-001.png", "some.csv#1", "some.csv#2"]
+
+
+def test_names_and_labels_that_a_table_defused_are_what_they_were(top):
+    names = ["=cmd().png", "'=b.png", "@ c.png", "-1.png"]
+    for number, name in enumerate(names):
+        Image.fromarray(digits()[number]).save(top / name)
+    rows = [(name, label, None) for name, label in zip(names, ["=", "'-", "@x", "a"], strict=True)]
+    (top / "some.csv").write_bytes(to_csv(["file", "label", "was"], rows))
+    index, images = read(source(top))
+    assert index["key"].to_pylist() == names
+    assert index["label"].to_pylist() == ["=", "'-", "@x", "a"]
+    assert np.array_equal(images, digits()[:4])
+
+
+def test_in_an_archive_the_id_of_an_image_is_as_good_as_its_path(top):
+    with zipfile.ZipFile(top / "Img.zip", "w") as archive:
+        for path in sorted((top / "Img").iterdir()):
+            archive.write(path, f"Img/{path.name}")
+    by_path, _ = read(source(top, Archive(Folder.open(str(top)), "Img.zip")))
+    rows = zip(by_path["key"].to_pylist(), by_path["label"].to_pylist(), strict=True)
+    (top / "some.csv").write_bytes(to_csv(["file", "label"], rows))
+    by_id, images = read(source(top, Archive(Folder.open(str(top)), "Img.zip")))
+    assert by_id["key"][0].as_py() == "Img.zip!/Img/img0-001.png"
+    assert by_id.equals(by_path)
+    assert np.array_equal(images, digits()[:6])
