@@ -24,7 +24,7 @@ _KINDS = {
     "samples": ("ingest", ("fingerprint", "size", "files", "counts")),
     "run": ("train", ("fingerprint", "metrics")),
     "predictions": ("label", ("fingerprint", "files", "counts", "model", "alphabet", "size", "images")),
-    "report": ("evaluate", ("headline",)),
+    "report": ("evaluate", ("headline", "fingerprint")),
 }
 
 

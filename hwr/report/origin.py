@@ -1,0 +1,92 @@
+"""What is known of predictions beyond themselves: the model that made them, and what their inputs have in common."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from hwr import bundle, manifest
+from hwr.bundle import Card
+from hwr.errors import InputError
+from hwr.sources import Samples
+from hwr.storage import Folder
+
+COMMON = ("source", "split", "writer")
+"""The columns of a samples folder that inputs are grouped by."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where predictions come from, as far as it is still there.
+
+    Attributes:
+        card: The model's; None where several voted, or where it has been moved or changed since.
+        history: The epochs of the run that made the model, as lines of its ``history.jsonl``; empty where unknown.
+        groups: For each of `COMMON` that is known: id to value.
+        learned: Ids of inputs that the model was trained on.
+        is_plain: Whether the model answered as it was validated: alone, from its whole alphabet, without ``--tta``.
+    """
+
+    card: Card | None
+    history: list[dict[str, Any]]
+    groups: Mapping[str, Mapping[str, str]]
+    learned: frozenset[str]
+    is_plain: bool
+
+    @classmethod
+    def of(cls, predictions: Folder, images: Mapping[str, Any]) -> Self:
+        """Look for it.
+
+        Args:
+            predictions: A folder of predictions.
+            images: The ``images`` entry of its manifest.
+        """
+        settings = predictions.read_json(manifest.CONFIG)["settings"]
+        models = settings.get("model", [])
+        card = _card(models[0]) if len(models) == 1 else None
+        samples = _samples(images)
+        groups = _groups(samples) if samples else {}
+        known = {entry.get("fingerprint") for entry in card.data} if card else set()
+        learned = samples is not None and samples.fingerprint in known
+        return cls(
+            card,
+            _history(models[0]) if card else [],
+            groups,
+            frozenset(name for name, split in groups["split"].items() if split == "train") if learned else frozenset(),
+            len(models) == 1 and not settings.get("only") and not settings.get("tta"),
+        )
+
+
+def _card(location: str) -> Card | None:
+    try:
+        return bundle.read_card(Folder.open(location))
+    except InputError:
+        return None  # a report says nothing of a model that is gone
+
+
+def _history(location: str) -> list[dict[str, Any]]:
+    run, _ = Folder.file(location)
+    if not (run.has("history.jsonl") and run.has(manifest.CONFIG)):
+        return []
+    return [json.loads(line) for line in run.read_bytes("history.jsonl").splitlines()]
+
+
+def _samples(images: Mapping[str, Any]) -> Samples | None:
+    folder = Folder.open(images["location"])
+    try:
+        found = Samples(folder, images["split"]) if Samples.is_samples(folder) else None
+        return found if found and found.files() else None
+    except InputError:
+        return None  # it is being made anew: what it says may not be of these inputs
+
+
+def _groups(samples: Samples) -> dict[str, dict[str, str]]:
+    only = {"split": samples.split} if samples.split else {}
+    found: dict[str, dict[str, str]] = {name: {} for name in COMMON}
+    for file in samples.files():
+        table = samples.folder.read_table(file, ["id", *COMMON], **only)
+        ids = table["id"].to_pylist()
+        for name in COMMON:
+            values = zip(ids, table[name].to_pylist(), strict=True)
+            found[name] |= {key: value for key, value in values if value is not None}
+    return found
