@@ -8,17 +8,21 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 from matplotlib import font_manager
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 DPI = 160
 WIDTH = 9.6  # inches; the page shows pictures at about 100 pixels an inch
 MOST_NAMES = 80
 PRINTED = 20  # with more classes than this there is no room for figures side by side
+NARROWEST = 0.002  # range of shares that an axis shows at least, so that noise does not look like a cliff
+ROUND = (1, 2, 5, 10)  # what the lines of an axis are multiples of
 CHARACTERS = "DejaVu Sans Mono"  # comes with matplotlib, and tells 0 from O and I from l
 
 
@@ -51,12 +55,15 @@ def encoded(picture: Image.Image, *, optimize: bool = False) -> bytes:
 
 
 def printable(label: str) -> str:
-    """A label as a picture can show it: a space is made visible, a character without a shape gives its code point."""
-    shapes = _shapes()
-    shown = "".join(
-        "␣" if c == " " else c if ord(c) in shapes and c.isprintable() else f"U+{ord(c):04X}" for c in label
-    )
+    """A label as a picture can show it: as `written`, a space is made visible, and what is long is cut."""
+    shown = written(label.replace(" ", "␣"))
     return shown if len(shown) <= 12 else f"{shown[:11]}…"
+
+
+def written(text: str) -> str:
+    """A text as a picture can show it: a character without a shape gives its code point."""
+    shapes = _shapes()
+    return "".join(c if ord(c) in shapes and c.isprintable() else f"U+{ord(c):04X}" for c in text)
 
 
 @cache
@@ -119,11 +126,41 @@ def over_bars(axes: Axes, values: Sequence[float], texts: Sequence[str], theme: 
         )  # fmt: skip
 
 
+def per_cent(share: float, _: object = None) -> str:
+    """A share in [0, 1] as the label of an axis; the second argument is what matplotlib hands to such a function."""
+    return f"{100 * share:.5g} %"
+
+
+def zoom(axes: Axes, values: npt.NDArray[np.float64]) -> None:
+    """Let the y axis show the range of some shares, in per cent, with a little room and no line beyond 0 and 100 %."""
+    high = float(values.max())
+    low = max(0.0, min(float(values.min()), high - NARROWEST))
+    high = max(high, low + NARROWEST)
+    bottom, top = low - 0.07 * (high - low), high + 0.07 * (high - low)
+    ticks = np.round(MaxNLocator(5, steps=ROUND).tick_values(max(0.0, bottom), min(1.0, top)), 9)
+    axes.set(ylim=(bottom, top), yticks=ticks[(ticks >= max(0.0, bottom)) & (ticks <= min(1.0, top))])
+    axes.yaxis.set_major_formatter(FuncFormatter(per_cent))
+
+
+def explain(axes: Axes, theme: Theme, handles: Sequence[Artist] | None = None) -> None:
+    """Say above a panel what its colours mean, where that cannot hide anything."""
+    axes.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False, borderaxespad=0.3,
+        borderpad=0.2, fontsize=9, labelcolor=theme.ink, columnspacing=2.2, handlelength=1.4,
+    )  # fmt: skip
+
+
 def mix(theme: Theme, colour: str, strength: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """RGB (..., 3) in [0, 1] between the paper (strength 0) and a colour (1)."""
     paper, full = np.array(to_rgb(theme.paper)), np.array(to_rgb(colour))
     mixed: npt.NDArray[np.float64] = paper + (full - paper) * strength[..., None]
     return mixed
+
+
+def blend(theme: Theme, colour: str, strength: float) -> str:
+    """The one colour that `mix` gives at a strength in [0, 1], such as ``#8ab8b3``."""
+    red, green, blue = mix(theme, colour, np.array(strength)).tolist()
+    return to_hex((red, green, blue))
 
 
 def png(figure: Figure) -> bytes:

@@ -48,6 +48,10 @@ class Pen:
         x, y = round(place[0] + top), round(place[1] - (mask.width if anchor == "lm" else 0))
         self.paper.paste(colour, (x, y), mask.rotate(90, expand=True))
 
+    def length(self, text: str, size: float, *, family: str = WORDS) -> float:
+        """How many pixels a text of a size in pixels is long."""
+        return _font(family, max(1.0, size)).getlength(text)
+
 
 def pixels(inches: float) -> int:
     """A length in the pixels of a page's picture."""

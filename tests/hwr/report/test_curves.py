@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hwr.report import curves, drawing
-from hwr.report.drawing import LIGHT
+from hwr.report.drawing import DARK, LIGHT
 
 NAN = float("nan")
 SIZE = (round(drawing.WIDTH * 60), round(3.5 * 60))
@@ -57,6 +57,16 @@ def test_any_number_of_epochs_fits_and_touches_no_edge(count):
 @pytest.mark.parametrize("losses", [[0.0], [NAN], [NAN, 1.0], [1.0, float("inf")], [1e30, 1e-30], [1e-9] * 3])
 def test_losses_of_any_size_are_drawn(losses):
     assert drawn(epochs(losses)).shape[1::-1] == SIZE
+
+
+def test_in_the_dark_theme_no_colour_of_the_light_one_is_left():
+    pixels = np.asarray(Image.open(io.BytesIO(curves.learning_curves(epochs([2.0, 0.05]), DARK))).convert("RGB"))
+    for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
+        assert (edge == [int(DARK.paper[index : index + 2], 16) for index in (1, 3, 5)]).all()
+    for colour in (DARK.muted, DARK.right, DARK.wrong):
+        assert len(places(pixels.astype(int), colour))
+    for colour in (LIGHT.paper, LIGHT.right, LIGHT.wrong):
+        assert not len(places(pixels.astype(int), colour))
 
 
 def test_the_best_epoch_is_marked_where_it_is():

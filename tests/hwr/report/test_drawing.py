@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from hwr.report import drawing
+from hwr.report.drawing import LIGHT
 
 
 def test_a_glyph_keeps_its_pixels():
@@ -20,3 +21,25 @@ def test_a_glyph_keeps_its_pixels():
 )
 def test_labels_are_made_printable(label, shown):
     assert drawing.printable(label) == shown
+
+
+@pytest.mark.parametrize(("text", "shown"), [("98.2 % of it", "98.2 % of it"), ("漢", "U+6F22"), ("a\nb", "aU+000Ab")])
+def test_words_keep_their_spaces_and_show_what_has_no_shape(text, shown):
+    assert drawing.written(text) == shown
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.0], [0.0, 1.0], [0.99987, 1.0], [0.5, 0.50001], [0.2, 0.95]])
+def test_a_zoomed_axis_holds_its_values_and_has_lines_only_from_0_to_100_per_cent(values):
+    _, axes = drawing.canvas(LIGHT, 3)
+    drawing.zoom(axes, np.array(values))
+    bottom, top = axes.get_ylim()
+    ticks = axes.get_yticks()
+    assert bottom < min(values) <= max(values) < top
+    assert len(ticks) >= 2
+    assert max(bottom, 0) <= ticks.min() < ticks.max() <= min(top, 1)
+    names = [drawing.per_cent(tick) for tick in ticks]
+    assert len(set(names)) == len(names)
+
+
+def test_a_blend_goes_from_the_paper_to_the_colour():
+    assert [drawing.blend(LIGHT, LIGHT.right, strength) for strength in (0, 1)] == [LIGHT.paper, LIGHT.right]
