@@ -55,17 +55,19 @@ class Review {
     const wanted = this.root.querySelector("input[type=radio]:checked")?.value ?? "all";
     this.shown = this.cards.filter((card) => wanted === "all" || card.item.dataset.kinds.split(" ").includes(wanted));
     const shown = new Set(this.shown);
-    for (const card of this.cards) {
-      card.item.classList.toggle("out", !shown.has(card));
-      card.input.tabIndex = -1;
-    }
-    if (this.shown.length) this.shown[0].input.tabIndex = 0;
+    for (const card of this.cards) card.item.classList.toggle("out", !shown.has(card));
+    this.stop(this.shown[0]);
   }
 
   // One input of the grid is a stop for Tab, the last one that was worked on; the arrows lead to the others.
-  enter(card) {
-    for (const other of this.cards) other.input.tabIndex = -1;
+  stop(card) {
+    if (this.current) this.current.input.tabIndex = -1;
     card.input.tabIndex = 0;
+    this.current = card;
+  }
+
+  enter(card) {
+    this.stop(card);
     card.input.select();
   }
 

@@ -101,6 +101,16 @@ def test_characters_sort_back_into_the_order_of_the_alphabet(open_page):
     assert column(page, 0) == ["␣", "9", "a", "10", "b"]
 
 
+def test_characters_that_never_occur_stand_last_whichever_way_f1_sorts(open_page):
+    rows = [row("a", "A", "A"), row("b", "C", "B"), row("c", "B", "B")]
+    page = open_page(render(report(rows)))
+    assert page.locator("table.sortable tbody tr").nth(2).inner_text().split() == ["C", "0.00", "%", "–", "–", "0"]
+    page.get_by_role("button", name="F1").click()
+    assert column(page, 0) == ["B", "A", "C"]
+    page.get_by_role("button", name="F1").click()
+    assert column(page, 0) == ["A", "B", "C"]
+
+
 def test_filters_leave_what_fits_and_count_it(open_page):
     page = open_page(render(report(ROWS)))
     assert count(page) == "7 of 7 shown"

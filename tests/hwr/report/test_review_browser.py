@@ -74,7 +74,7 @@ def test_the_truth_itself_is_no_correction(open_page):
     page = open_page(render(report(ROWS)))
     inputs(page).first.focus()
     page.keyboard.type("AB")
-    assert page.locator("#review .mark").all_inner_texts()[:3] == ["confirmed", "corrected", ""]
+    assert page.locator("#review .mark").all_text_contents()[:3] == ["confirmed", "corrected", ""]
     assert corrections(page) == "1 correction"
     assert downloaded(page)[1:] == [["1.png", "B", "A"]]
 
@@ -177,7 +177,7 @@ def test_a_label_that_the_model_does_not_know_is_marked_as_new(open_page):
     page = open_page(render(report(ROWS)))
     inputs(page).first.focus()
     page.keyboard.type("ß")
-    assert page.locator("#review .mark").first.inner_text() == "new label"
+    assert page.locator("#review .mark").first.text_content() == "new label"
     assert downloaded(page)[1:] == [["0.png", "ß", "A"]]
 
 
@@ -189,7 +189,7 @@ def test_corrections_outlive_the_page_and_are_its_own(open_page):
     page.reload()
     assert corrections(page) == "2 corrections"
     assert [one.input_value() for one in inputs(page).all()[:3]] == ["B", "C", ""]
-    assert page.locator("#review .mark").first.inner_text() == "corrected"
+    assert page.locator("#review .mark").first.text_content() == "corrected"
     other = page.context.new_page()
     other.goto(page.url)
     assert corrections(other) == "2 corrections"
