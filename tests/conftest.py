@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, settings
 from sklearn.datasets import load_digits
 
 from pipelines import _ray
+from tests.browser import browser, open_page
+
+__all__ = ["browser", "open_page"]
 
 # Tests run on Ray of their own, whatever cluster this terminal is used with.
 os.environ.pop("RAY_ADDRESS", None)

@@ -1,5 +1,6 @@
 """Which inputs a report shows as glyphs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,10 +48,8 @@ class Galleries:
 
     def ids(self) -> list[str]:
         """Every input that is shown, once."""
-        lists = (
-            *(some for _, some in self.pairs), self.references, self.mistakes, self.samples, self.suspects, self.least,
-            self.fixed, self.broken,
-        )  # fmt: skip
+        lists: list[Sequence[Shown]] = [some for _, some in self.pairs]
+        lists += [self.references, self.mistakes, self.samples, self.suspects, self.least, self.fixed, self.broken]
         return list(dict.fromkeys(shown.id for some in lists for shown in some))
 
 

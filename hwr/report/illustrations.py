@@ -116,4 +116,4 @@ def _of_others(evaluation: Evaluation) -> dict[str, tuple[str, Figure]]:
 
 
 def _shares(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return counts / counts.sum()
+    return counts / float(counts.sum())

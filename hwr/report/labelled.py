@@ -37,14 +37,16 @@ def pictures(tally: Tally) -> list[Picture]:
     return drawn
 
 
-def render(tally: Tally, facts: Mapping[str, str], drawn: Sequence[Picture], glyphs: Glyphs) -> str:
+def render(
+    tally: Tally, facts: Mapping[str, str], drawn: Sequence[Picture], glyphs: Callable[[list[str]], Glyphs]
+) -> str:
     """Write the page.
 
     Args:
         tally: The predictions.
         facts: What was labelled, name to value, in the order to show: the images, the model, the settings, the date.
         drawn: What `pictures` made of the predictions.
-        glyphs: Called once, with the ids that are shown.
+        glyphs: Called once, with the ids that are shown, if there are any.
 
     Returns:
         HTML.
@@ -54,7 +56,7 @@ def render(tally: Tally, facts: Mapping[str, str], drawn: Sequence[Picture], gly
     if len(sheets["least"]) == tally.statuses["ok"]:
         sheets["surest"] = []
     ids = list(dict.fromkeys(shown.id for sheet in sheets.values() for shown in sheet))
-    found = embedded(glyphs, ids)
+    found = embedded(glyphs(ids) if ids else {})
     return (
         environment()
         .get_template("labelled.html.j2")

@@ -1,7 +1,8 @@
 """What all pages share: pictures for a light and a dark page, and templates that escape every text."""
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jinja2
@@ -10,8 +11,9 @@ import numpy.typing as npt
 
 from hwr.report import drawing
 from hwr.report.drawing import DARK, LIGHT
+from hwr.report.scripts import script
 
-Glyphs = Callable[[list[str]], Mapping[str, npt.NDArray[np.uint8]]]
+Glyphs = Mapping[str, npt.NDArray[np.uint8]]
 """The glyphs (S, S) uint8, white ink on black, of inputs by id; those that cannot be had are left out."""
 
 
@@ -42,8 +44,23 @@ class Shown:
     confidence: float
 
 
+@dataclass(frozen=True)
+class Suspect(Shown):
+    """An input whose truth may be wrong.
+
+    Attributes:
+        suggestion: What it rather is.
+    """
+
+    suggestion: str
+
+
 def environment() -> jinja2.Environment:
-    """The templates of this package, their filters, and the colours of the page as ``paper``."""
+    """The templates of this package, their filters, the colours of the page as ``paper``, and its ``script``.
+
+    What a script has to know to the letter is written as JSON, ``exact``, in an attribute: HTML itself would change a
+    carriage return, and drop a null character.
+    """
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("hwr.report", "."),
         autoescape=True,
@@ -57,8 +74,9 @@ def environment() -> jinja2.Environment:
         "visible": visible,
         "data_uri": data_uri,
         "named": named,
+        "exact": json.dumps,
     }
-    made.globals["paper"] = {"light": LIGHT, "dark": DARK}
+    made.globals |= {"paper": {"light": LIGHT, "dark": DARK}, "script": script}
     return made
 
 
@@ -67,15 +85,10 @@ def data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def embedded(glyphs: Glyphs, ids: Sequence[str]) -> dict[str, dict[str, str | int]]:
-    """Glyphs to embed, by id, each with two sides to show it at: whole multiples of its pixels, so they stay square.
-
-    Args:
-        glyphs: Called once, if there are ids at all.
-        ids: Which to show.
-    """
+def embedded(glyphs: Glyphs) -> dict[str, dict[str, str | int]]:
+    """Glyphs to embed, by id, each with two sides to show it at: whole multiples of its pixels, so they stay square."""
     made: dict[str, dict[str, str | int]] = {}
-    for name, image in (glyphs(list(ids)) if ids else {}).items():
+    for name, image in glyphs.items():
         side = len(image)
         small, large = (side * max(1, round(near / side)) for near in (56, 84))
         made[name] = {"uri": data_uri(drawing.glyph(image)), "small": small, "large": large}

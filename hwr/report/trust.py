@@ -10,7 +10,7 @@ from hwr.metrics.confidence import Abstention, Reliability, abstention, brier, r
 from hwr.metrics.shares import Share
 
 COVERAGES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.5)
-"""Shares of the inputs that report.json and the page say the accuracy for, were only so many answered."""
+"""Shares of the inputs that report.json and the page say the accuracy for, if only so many were answered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,11 @@ class Trust:
         """Share of right ones among those answered; None where none was."""
         return self.right / self.answered.correct if self.answered.correct else None
 
+    @property
+    def points(self) -> list[dict[str, float]]:
+        """What comes of answering `COVERAGES` of the inputs, see `Abstention.at`."""
+        return self.abstention.at(COVERAGES)
+
     def to_json(self) -> dict[str, Any]:
         """All figures."""
         return {
@@ -69,5 +74,5 @@ class Trust:
             "ece": self.reliability.ece,
             "brier": self.brier,
             "reliability": self.reliability.to_json(),
-            "if_fewer_were_answered": self.abstention.at(COVERAGES),
+            "if_fewer_were_answered": self.points,
         }

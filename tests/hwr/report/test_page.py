@@ -1,46 +1,24 @@
 """The page is one well-formed file that needs nothing else, shows what it should and lets no text become markup."""
 
 import base64
+import hashlib
+import json
 import re
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from hwr import schema
-from hwr.report import drawing, page
-from hwr.report.recognition import Report
-from hwr.report.templates import Picture, percent
+from hwr.report import drawing, page, review
+from hwr.report.scripts import script
+from hwr.report.templates import Shown, Suspect, percent
 from tests.hwr.report.reader import Reader
-
-EVIL = "<script>alert(1)</script>"
-FACTS = {"Predictions": "/data/labels", "Model": EVIL, "Date": "2030-01-02 03:04 UTC"}
+from tests.hwr.report.rows import EVIL, FACTS, glyphs, render, report, row
 
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch):
     """Draw coarsely: what pictures show is proven elsewhere."""
     monkeypatch.setattr(drawing, "DPI", 30)
-
-
-def row(name: str, prediction: str | None, label: str | None, status: str = "ok", *, sure: float = 0.9, reason=None):
-    top = None if prediction is None else [{"label": prediction, "score": sure}, {"label": "?", "score": 1 - sure}]
-    return {"id": name, "status": status, "prediction": prediction, "confidence": None if prediction is None else sure,
-            "top": top, "label": label, "reason": reason}  # fmt: skip
-
-
-def report(rows: list[dict], labels: str = "ABC") -> Report:
-    return Report.of(pa.Table.from_pylist(rows, schema=schema.PREDICTIONS), labels)
-
-
-def glyphs(ids: list[str]) -> dict[str, np.ndarray]:
-    return {name: np.full((28, 28), 200, np.uint8) for name in ids}
-
-
-def render(made: Report, glyphs=glyphs) -> str:
-    """The page with empty pictures: drawing takes most of the time and few tests look at them."""
-    names = ["confusion", "f1", "confidence", "predicted"] if made.scores else ["confidence", "predicted"]
-    return page.render(made, FACTS, [Picture(name, name, b"", b"") for name in names], glyphs)
 
 
 ROWS = [
@@ -59,17 +37,35 @@ def test_the_page_needs_nothing_but_itself():
     addresses = [value for _, each in read.tags for name, value in each.items() if name in ("src", "srcset", "href")]
     assert addresses
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
-    assert not read.all("script")
+    assert read.all("script") == [{}]  # inline
     assert not read.all("link")
     assert "url(" not in html
     assert "@import" not in html
+
+
+def test_the_policy_lets_the_one_script_of_the_page_run_and_no_other():
+    html = render(report(ROWS))
+    (policy,) = [meta["content"] for meta in Reader(html).all("meta") if "http-equiv" in meta]
+    text = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert policy.count("unsafe") == policy.count("style-src 'unsafe-inline'") == 1
+    assert not re.search(r"<[^>]+\son\w+=", html.replace(text, ""))
+
+
+def test_scripts_cannot_end_their_element_early():
+    text = script("sort.js", "gallery.js", "corrections.js", "review.js").text.lower()
+    assert "</script" not in text
+    assert "<!--" not in text
+    assert "\r" not in text
 
 
 def test_links_lead_to_parts_of_the_page_and_every_picture_has_words():
     read = Reader(render(report(ROWS)))
     parts = {attributes.get("id") for _, attributes in read.tags}
     links = [attributes["href"] for attributes in read.all("a")]
-    assert len(links) == 9
+    assert len(links) == 12  # ten parts and two pairs
     assert all(link[1:] in parts for link in links)
     assert all("alt" in attributes for attributes in read.all("img"))
 
@@ -109,8 +105,8 @@ def test_markup_in_any_text_stays_text(where):
     }[where]
     html = render(report(rows, labels=["A", "B", EVIL]))
     read = Reader(html)
-    assert not read.all("script")
-    assert "<script" not in html
+    assert html.count("<script") == 1
+    assert read.all("script") == [{}]
     assert read.text.count(EVIL) >= 2  # the model's name, and the one in question
 
 
@@ -122,6 +118,48 @@ def test_galleries_show_the_most_confident_mistakes_and_examples_of_each_pair():
         ("B", "C", 1, 1),
     ]
     assert all(shown.truth == shown.prediction == "A" for shown in chosen.samples)
+
+
+def test_the_least_sure_are_reviewed_whether_answered_or_not_but_never_the_unreadable():
+    least = page.galleries(report(ROWS)).least
+    assert [shown.id for shown in least][:3] == ["shy.png", "wrong/00.png", "wrong/01.png"]
+    assert "torn.png" not in {shown.id for shown in least}
+    assert len(least) == 59
+
+
+def test_a_review_has_suspects_first_and_every_input_once():
+    least = [Shown(name, "A", "B", 0.1) for name in "abc"]
+    cards = review.cards([Suspect("b", "A", "B", 0.9, "C"), Suspect("x", "A", "B", 0.9, "B")], least, "abcx")
+    assert [(card.shown.id, card.takes, card.kinds) for card in cards] == [
+        ("b", "C", "suspect least"),
+        ("x", "B", "suspect"),
+        ("a", "B", "least"),
+        ("c", "B", "least"),
+    ]
+    assert [card.shown.id for card in review.cards([], least, "ac")] == ["a", "c"]
+
+
+def test_reports_of_other_answers_keep_their_corrections_apart():
+    first, again, other = (
+        review.fingerprint(review.cards([], [Shown("a", "A", answer, 0.1)], "a")) for answer in ("B", "B", "C")
+    )
+    assert first == again != other
+    assert f'data-key="{first}"' not in render(report(ROWS), key="mine")
+    assert 'data-key="mine"' in render(report(ROWS), key="mine")
+
+
+def test_only_as_many_suspects_are_shown_as_a_person_can_review():
+    suspects = [Suspect(f"{index}.png", "A", "B", 0.9, "B") for index in range(review.SUSPECTS + 5)]
+    asked: list[str] = []
+    html = render(report(ROWS), lambda ids: asked.extend(ids) or glyphs(ids), suspects=suspects)
+    assert f"{review.SUSPECTS} truths that are suspected" in Reader(html).text
+    assert suspects[-1].id not in asked
+
+
+def test_what_a_script_must_know_to_the_letter_survives_the_page():
+    name = "a\r\nb\x00\"'<\u202e&amp;\t"
+    cards = [each for each in Reader(render(report([row(name, "A", "B")]))).all("li") if "data-id" in each]
+    assert [json.loads(card["data-id"]) for card in cards] == [name]
 
 
 def test_unreadable_inputs_are_counted_by_the_name_of_the_reason_whatever_the_detail():
@@ -144,7 +182,8 @@ def test_few_glyphs_are_asked_for_however_many_rows_there_are():
     asked: list[list[str]] = []
     render(report(rows, labels), lambda ids: asked.append(ids) or {})
     assert len(asked) == 1
-    assert len(asked[0]) == len(set(asked[0])) <= 150
+    most = page.MISTAKES + page.PAIRS * page.PER_PAIR + page.SAMPLES + review.LEAST
+    assert len(asked[0]) == len(set(asked[0])) <= most < len(rows)
 
 
 def test_missing_glyphs_are_said_once_and_leave_the_rows_standing():
@@ -153,7 +192,8 @@ def test_missing_glyphs_are_said_once_and_leave_the_rows_standing():
     assert read.text.count("could not be read any more") == 1
     assert "The images of 42 inputs" in read.text  # 6 + 36: of the mistakes only odd.png has its glyph
     assert "wrong/05.png" in read.text
-    assert sum("glyph" in (image.get("class") or "") for image in read.all("img")) == 2  # as a mistake and as a pair
+    # As a mistake, as a pair and for review, which leaves out what nobody can see.
+    assert sum("glyph" in (image.get("class") or "") for image in read.all("img")) == 3
 
 
 def test_glyphs_are_shown_at_whole_multiples_of_their_pixels():
