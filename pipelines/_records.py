@@ -12,8 +12,8 @@ from hwr.calibration import Calibration
 from hwr.device import as_glyphs, as_input
 from hwr.errors import HwrError
 from hwr.report import events
-from hwr.report.confusion import confusion_picture
-from hwr.report.variations import sheet
+from hwr.report.pictures.confusion import confusion_picture
+from hwr.report.pictures.variations import sheet
 from hwr.storage import Folder
 from hwr.training import Epoch, Progress, checkpoints
 from pipelines import console

@@ -22,7 +22,7 @@ from hwr.augment import AugmentConfig, Where
 from hwr.bundle import Card
 from hwr.calibration import Calibration
 from hwr.errors import HwrError, InputError
-from hwr.report.curves import learning_curves
+from hwr.report.pictures.curves import learning_curves
 from hwr.storage import Folder
 from hwr.training import Recipe, checkpoints
 from hwr.training.state import read_history

@@ -1,1 +1,1 @@
-"""Pages for people: what predictions are worth (`recognition`, `page`) and what an ingest made (`overview`)."""
+"""What people look at: reports (`evaluation`, `page`), overviews of ingests and labellings, `pictures` of trainings."""

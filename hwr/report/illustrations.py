@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hwr.report import calibration, change, curves, drift, figures
-from hwr.report import sheets as glyph_sheets
-from hwr.report.drawing import DARK, LIGHT, Theme
 from hwr.report.evaluation import Evaluation
 from hwr.report.galleries import Galleries
+from hwr.report.pictures import calibration, change, curves, drift, figures
+from hwr.report.pictures import sheets as glyph_sheets
+from hwr.report.pictures.drawing import DARK, LIGHT, Theme
 from hwr.report.recognition import Report
 from hwr.report.templates import Picture, Shown, percent
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from hwr.report import overview_figures
-from hwr.report.drawing import DARK, LIGHT, Theme
 from hwr.report.overview import refused
+from hwr.report.pictures import overview as overview_figures
+from hwr.report.pictures.drawing import DARK, LIGHT, Theme
 from hwr.report.tally import Tally
 from hwr.report.templates import Glyphs, Picture, embedded, environment
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hwr.report import drawing, overview_figures
-from hwr.report.drawing import DARK, LIGHT, Theme
+from hwr.report.pictures import drawing
+from hwr.report.pictures import overview as overview_figures
+from hwr.report.pictures.drawing import DARK, LIGHT, Theme
 from hwr.report.templates import Picture, data_uri, environment
 from hwr.schema import SPLITS
 

@@ -30,5 +30,5 @@ def script(*names: str) -> Script:
     Args:
         names: Their files, in the order to run.
     """
-    texts = (resources.files("hwr.report").joinpath(name).read_text("utf-8") for name in names)
+    texts = (resources.files("hwr.report").joinpath("pages", name).read_text("utf-8") for name in names)
     return Script('(() => {\n"use strict";\n' + "\n".join(texts) + "})();\n")

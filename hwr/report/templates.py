@@ -9,8 +9,8 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from hwr.report import drawing
-from hwr.report.drawing import DARK, LIGHT
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import DARK, LIGHT
 from hwr.report.scripts import script
 
 Glyphs = Mapping[str, npt.NDArray[np.uint8]]
@@ -62,7 +62,7 @@ def environment() -> jinja2.Environment:
     carriage return, and drop a null character.
     """
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("hwr.report", "."),
+        loader=jinja2.PackageLoader("hwr.report", "pages"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hwr import listing, manifest, schema
 from hwr.errors import InputError, OutputError
-from hwr.report import drawing
+from hwr.report.pictures import drawing
 from hwr.sources import ImageFolder
 from hwr.spreadsheet import to_csv
 from hwr.storage import Folder

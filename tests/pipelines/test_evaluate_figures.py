@@ -17,7 +17,7 @@ from sklearn.metrics import classification_report
 from hwr import bundle, listing, manifest, models, schema, shards
 from hwr.bundle import Card
 from hwr.calibration import BINS, Calibration
-from hwr.report import drawing
+from hwr.report.pictures import drawing
 from hwr.schema import images_to_arrow
 from hwr.sources import Samples
 from hwr.storage import Folder

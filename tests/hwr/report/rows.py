@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from hwr import schema
-from hwr.report import drawing, page
+from hwr.report import page
+from hwr.report.pictures import drawing
 from hwr.report.recognition import Report
 from hwr.report.templates import Picture
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hwr.report import events
-from hwr.report.drawing import glyph
+from hwr.report.pictures.drawing import glyph
 from hwr.storage import Folder
 
 

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from hwr.report import drawing, labelled, tally
+from hwr.report import labelled, tally
+from hwr.report.pictures import drawing
 from hwr.report.tally import Tally
 from tests.hwr.outputs.predictions import NAMES, abstained, ok, table, unreadable
 from tests.hwr.report.reader import Reader

@@ -16,8 +16,9 @@ from PIL import Image
 from hwr.alphabet import NAMED
 from hwr.decode import decode
 from hwr.glyph import canonical
-from hwr.report import drawing, overview
+from hwr.report import overview
 from hwr.report.overview import Overview
+from hwr.report.pictures import drawing
 from tests.hwr.report.reader import Reader
 
 EVIL = "<script>alert(1)</script>"

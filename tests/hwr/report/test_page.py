@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from hwr.report import drawing, page, review
+from hwr.report import page, review
+from hwr.report.pictures import drawing
 from hwr.report.scripts import script
 from hwr.report.templates import Shown, Suspect, percent
 from tests.hwr.report.reader import Reader

@@ -8,8 +8,8 @@ from PIL import Image
 
 from hwr.alphabet import NAMED
 from hwr.metrics.scores import Character
-from hwr.report import drawing, figures
-from hwr.report.drawing import DARK, LIGHT
+from hwr.report.pictures import drawing, figures
+from hwr.report.pictures.drawing import DARK, LIGHT
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hwr.report.variations import GAP, SIDE, sheet
+from hwr.report.pictures.variations import GAP, SIDE, sheet
 
 
 def opened(png: bytes) -> np.ndarray:

@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from hwr.alphabet import NAMED
-from hwr.report import figures
-from hwr.report.confusion import confusion_picture
-from hwr.report.drawing import LIGHT
+from hwr.report.pictures import figures
+from hwr.report.pictures.confusion import confusion_picture
+from hwr.report.pictures.drawing import LIGHT
 
 
 def opened(png: bytes) -> np.ndarray:

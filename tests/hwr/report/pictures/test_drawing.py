@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hwr.report import drawing
-from hwr.report.drawing import LIGHT
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import LIGHT
 
 
 def test_a_glyph_keeps_its_pixels():

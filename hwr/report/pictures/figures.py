@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hwr.metrics.scores import Character
-from hwr.report import drawing
-from hwr.report.drawing import LIGHT, MOST_NAMES, PRINTED, WIDTH, Theme
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import LIGHT, MOST_NAMES, PRINTED, WIDTH, Theme
 
 SMALLEST = 0.2  # how strongly the rarest confusion is coloured, so that one in thousands is still seen
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from hwr.report import drawing
-from hwr.report.drawing import LIGHT, WIDTH, Theme
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import LIGHT, WIDTH, Theme
 
 History = Sequence[Mapping[str, Any]]
 """The epochs of a run in their order, each as a line of its ``history.jsonl``."""

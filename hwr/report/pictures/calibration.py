@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from hwr.report import drawing
-from hwr.report.drawing import LIGHT, WIDTH, Theme
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import LIGHT, WIDTH, Theme
 
 SETTLED = 0.05  # share answered from which on the accuracy is more than the luck of a few rows
 DOTTED = 30  # up to this many points of a curve, each is a dot; a line of one could not be seen

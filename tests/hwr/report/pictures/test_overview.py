@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from hwr.alphabet import NAMED
-from hwr.report import drawing, overview_figures
-from hwr.report.drawing import DARK, LIGHT
+from hwr.report.pictures import drawing
+from hwr.report.pictures import overview as overview_figures
+from hwr.report.pictures.drawing import DARK, LIGHT
 
 ODD = ["<script>", "$x$", "$\\frac{", "😀", "漢字", " ", "\n", "\x00", "", "السلام", "word" * 60]
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from hwr.report import drawing
-from hwr.report.drawing import LIGHT, Theme
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import LIGHT, Theme
 
 EXPECTED, FOUND = "validation set", "these predictions"
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hwr.alphabet import NAMED
-from hwr.report import change, drawing
-from hwr.report.drawing import DARK, LIGHT
+from hwr.report.pictures import change, drawing
+from hwr.report.pictures.drawing import DARK, LIGHT
 from tests.hwr.report.pixels import near, opened, untouched
 
 MANY = [chr(0x3B1 + i) for i in range(120)]

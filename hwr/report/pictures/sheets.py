@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hwr.report import drawing
-from hwr.report.drawing import CHARACTERS, LIGHT, WIDTH, Theme
-from hwr.report.pen import Pen, pixels, points
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import CHARACTERS, LIGHT, WIDTH, Theme
+from hwr.report.pictures.pen import Pen, pixels, points
 
 COLUMNS = 10  # at most; fewer where captions are long or glyphs large
 SMALLEST = 8  # points of a letter that can still be read

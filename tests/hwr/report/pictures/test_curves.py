@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hwr.report import curves, drawing
-from hwr.report.drawing import DARK, LIGHT
+from hwr.report.pictures import curves, drawing
+from hwr.report.pictures.drawing import DARK, LIGHT
 
 NAN = float("nan")
 SIZE = (round(drawing.WIDTH * 60), round(3.5 * 60))

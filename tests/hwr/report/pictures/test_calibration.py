@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hwr.report import calibration, drawing
-from hwr.report.drawing import DARK, LIGHT
+from hwr.report.pictures import calibration, drawing
+from hwr.report.pictures.drawing import DARK, LIGHT
 from tests.hwr.report.pixels import near, opened, tallest, untouched
 
 MIDDLES = (np.arange(15) + 0.5) / 15

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hwr.report import drawing
-from hwr.report.drawing import CHARACTERS, LIGHT
-from hwr.report.pen import Pen
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import CHARACTERS, LIGHT
+from hwr.report.pictures.pen import Pen
 
 SIDE = 56  # pixels of a shown glyph, at least: whole multiples of its own, so that what is seen is what is trained on
 GAP = 8

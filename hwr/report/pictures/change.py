@@ -7,8 +7,8 @@ import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
-from hwr.report import drawing
-from hwr.report.drawing import LIGHT, Theme
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import LIGHT, Theme
 
 
 def changes(

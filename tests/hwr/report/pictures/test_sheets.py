@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hwr.report import drawing, sheets
-from hwr.report.drawing import DARK, LIGHT, WIDTH
-from hwr.report.pen import Pen, points
+from hwr.report.pictures import drawing, sheets
+from hwr.report.pictures.drawing import DARK, LIGHT, WIDTH
+from hwr.report.pictures.pen import Pen, points
 from tests.hwr.report.pixels import near, opened, untouched
 
 ODD = ["<script>", "$x$", "😀", "漢字", " ", "\n", "\x00", "", "السلام", "word" * 60]

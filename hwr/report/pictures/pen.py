@@ -6,8 +6,8 @@ from functools import cache
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from hwr.report import drawing
-from hwr.report.drawing import Theme
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import Theme
 
 WORDS = "DejaVu Sans"
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hwr.report import drawing, figures
-from hwr.report.drawing import CHARACTERS, LIGHT, MOST_NAMES
-from hwr.report.pen import Pen
+from hwr.report.pictures import drawing, figures
+from hwr.report.pictures.drawing import CHARACTERS, LIGHT, MOST_NAMES
+from hwr.report.pictures.pen import Pen
 
 SIDE = 800  # pixels of the matrix, about: what a screen has room for
 FONT = 16  # pixels, at most

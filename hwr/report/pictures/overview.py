@@ -10,9 +10,9 @@ import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from hwr.report import drawing
-from hwr.report.drawing import CHARACTERS, LIGHT, MOST_NAMES, PRINTED, WIDTH, Theme
-from hwr.report.pen import Pen, pixels, points
+from hwr.report.pictures import drawing
+from hwr.report.pictures.drawing import CHARACTERS, LIGHT, MOST_NAMES, PRINTED, WIDTH, Theme
+from hwr.report.pictures.pen import Pen, pixels, points
 
 COLUMNS = 2
 PLACES = 12  # glyphs beside each other for which a sheet has room
