@@ -135,7 +135,8 @@ def headline(evaluation: Evaluation) -> str:
 
 def _settings(config: Config) -> dict[str, Any]:
     """What decides the report."""
-    places = {name: value and Folder.open(value).location for name, value in vars(config).items() if name != "out"}
+    named = {"predictions": config.predictions, "truth": config.truth, "against": config.against}
+    places = {name: None if place is None else Folder.open(place).location for name, place in named.items()}
     return {**places, "merge": config.merge, "fold_case": config.fold_case}
 
 

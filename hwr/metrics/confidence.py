@@ -57,11 +57,16 @@ class Abstention:
     coverage: npt.NDArray[np.float64]
     accuracy: npt.NDArray[np.float64]
 
+    def thinned(self, most: int) -> "Abstention":
+        """At most so many of the points (2 or more): evenly in coverage, with the first and the last."""
+        kept = _evenly(self.coverage, most)
+        return Abstention(self.min_confidence[kept], self.coverage[kept], self.accuracy[kept])
+
     def at(self, coverages: Sequence[float]) -> list[dict[str, float]]:
         """What to ask for so that at least a share of the rows is answered.
 
-        It is the point of least coverage that still has this share. Rows of equal confidence come together and not
-        all points are kept, so more may be answered than was asked for: each point says its own coverage.
+        It is the point of least coverage that still has this share. Rows of equal confidence come together, so more may
+        be answered than was asked for: each point says its own coverage.
 
         Args:
             coverages: Shares in [0, 1].
@@ -118,7 +123,7 @@ def brier(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> 
     return float(brier_score_loss(right, _checked(confidence, right), pos_label=True))
 
 
-def abstention(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], most: int = 200) -> Abstention:
+def abstention(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> Abstention:
     """Follow how accuracy rises, or does not, as fewer and surer rows are answered.
 
     Rows of equal confidence are answered together or not at all: no threshold can tell them apart.
@@ -126,7 +131,6 @@ def abstention(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]
     Args:
         confidence: Of each answer (N,) float32 in [0, 1].
         right: Whether each answer is right (N,) bool.
-        most: How many points to keep at most, 2 or more: evenly in coverage, among them the first and the last.
 
     Raises:
         ValueError: There are no rows, or a confidence is not in [0, 1].
@@ -138,8 +142,7 @@ def abstention(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]
         np.bincount(numbers, weights=each, minlength=len(thresholds))[::-1].cumsum()[::-1]
         for each in (np.ones(len(values)), right)
     )
-    kept = _evenly(answered, most)
-    return Abstention(thresholds[kept], answered[kept] / len(values), hits[kept] / answered[kept])
+    return Abstention(thresholds, answered / len(values), hits / answered)
 
 
 def _evenly(falling: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.int64]:

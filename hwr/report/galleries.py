@@ -46,11 +46,13 @@ class Galleries:
     fixed: list[Shown] = field(default_factory=list)
     broken: list[Shown] = field(default_factory=list)
 
+    def framed(self) -> list[str]:
+        """Every input that stands on the page even if its glyph cannot be had, once."""
+        return _ids([*(some for _, some in self.pairs), self.mistakes, self.samples, self.fixed, self.broken])
+
     def ids(self) -> list[str]:
-        """Every input that is shown, once."""
-        lists: list[Sequence[Shown]] = [some for _, some in self.pairs]
-        lists += [self.references, self.mistakes, self.samples, self.suspects, self.least, self.fixed, self.broken]
-        return list(dict.fromkeys(shown.id for some in lists for shown in some))
+        """Every input of which the glyph is wanted, once."""
+        return list(dict.fromkeys([*self.framed(), *_ids([self.references, self.suspects, self.least])]))
 
 
 def galleries(evaluation: Evaluation) -> Galleries:
@@ -104,3 +106,7 @@ def _shown(rows: pd.DataFrame) -> list[Shown]:
         Shown(name, None if pd.isna(truth) else truth, guess, float(confidence))
         for name, truth, guess, confidence in zip(*columns, strict=True)
     ]
+
+
+def _ids(lists: Sequence[Sequence[Shown]]) -> list[str]:
+    return list(dict.fromkeys(shown.id for some in lists for shown in some))

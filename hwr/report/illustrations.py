@@ -11,12 +11,13 @@ from hwr.report.pictures import calibration, change, curves, drift, figures
 from hwr.report.pictures import sheets as glyph_sheets
 from hwr.report.pictures.drawing import DARK, LIGHT, Theme
 from hwr.report.recognition import Report
-from hwr.report.templates import Picture, Shown, percent
+from hwr.report.templates import Picture, Shown
 
 Glyph = npt.NDArray[np.uint8]
 Figure = Callable[[Theme], bytes]
 
 ON_A_SHEET = 60
+POINTS = 200  # of a curve: more cannot be told apart
 
 
 def pictures(evaluation: Evaluation) -> list[Picture]:
@@ -44,7 +45,7 @@ def sheets(chosen: Galleries, glyphs: Mapping[str, Glyph]) -> dict[str, bytes]:
         ("mistakes", "The most confident mistakes", chosen.mistakes),
         ("samples", "Answers drawn at random", chosen.samples),
     ):
-        some = [(glyphs[one.id], _said(one), percent(one.confidence, 1)) for one in shown if one.id in glyphs]
+        some = [(glyphs[one.id], _said(one), f"{100 * one.confidence:.1f} %") for one in shown if one.id in glyphs]
         if some:
             made[name] = glyph_sheets.sheet(title, some[:ON_A_SHEET])
     return made
@@ -76,7 +77,7 @@ def _of_trust(report: Report) -> dict[str, tuple[str, Figure]]:
     trust = report.trust
     if trust is None:
         return {}
-    bins, curve = trust.reliability, trust.abstention
+    bins, curve = trust.reliability, trust.abstention.thinned(POINTS)
     here = (trust.coverage, trust.accuracy) if trust.accuracy is not None and trust.coverage < 1 else None
     return {
         "reliability": (

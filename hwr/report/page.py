@@ -50,7 +50,7 @@ def render(
             long=any(len(label) > 1 for label in report.labels),
             key=review.fingerprint(reviewed),
             glyphs=found,
-            missing=sum(name not in found for name in chosen.ids()),
+            missing=sum(name not in found for name in chosen.framed()),
             unreadable=_unreadable(report),
             characters=[c for c in report.scores.characters if c.support or c.predicted] if report.scores else [],
         )

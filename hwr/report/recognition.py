@@ -139,6 +139,11 @@ class Report:
             found[name] = [self._group(value, np.asarray(known & (values == value))) for value in largest]
         return found
 
+    @property
+    def divided(self) -> dict[str, list[Group]]:
+        """Those of `by_group` that tell groups apart: one group of everything says nothing new."""
+        return {name: groups for name, groups in self.by_group.items() if len(groups) > 1}
+
     def merged(self, names: Mapping[str, str]) -> Scores | None:
         """The scores where look-alikes count as one character; its name is that of its group.
 

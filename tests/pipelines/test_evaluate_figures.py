@@ -43,7 +43,7 @@ def place(tmp_path: Path) -> Path:
     validated = Calibration(1.0, *_bins(random), (30, 20, 10, 40))
     data = [{"location": "data", "fingerprint": samples.fingerprint}]
     _run(tmp_path / "run", Card("baseline", LABELS, 28, bundle.PREPROCESSING, data, calibration=validated.to_json()))
-    for name, skill in (("labels", 1.2), ("other", 0.7)):
+    for name, skill in (("labels", 0.5), ("other", 0.35)):
         _predict(tmp_path / name, samples, truth, skill, random)
     return tmp_path
 

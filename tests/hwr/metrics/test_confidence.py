@@ -108,7 +108,8 @@ def test_thinned_points_are_some_of_all_with_the_first_and_the_last(seed, rows, 
     random = np.random.default_rng(seed)
     confidence = (random.integers(0, 400, rows) / 400).astype(np.float32)
     right = random.random(rows) < 0.7
-    whole, thin = abstention(confidence, right, most=rows + 1), abstention(confidence, right, most)
+    whole = abstention(confidence, right)
+    thin = whole.thinned(most)
     assert len(thin.coverage) <= most
     points = set(zip(whole.min_confidence, whole.coverage, whole.accuracy, strict=True))
     assert set(zip(thin.min_confidence, thin.coverage, thin.accuracy, strict=True)) <= points
@@ -119,7 +120,7 @@ def test_thinned_points_are_some_of_all_with_the_first_and_the_last(seed, rows, 
 
 def test_thinned_points_lie_evenly_in_coverage_however_confidences_crowd():
     confidence = (1 - np.linspace(1e-3, 1, 5_000) ** 8).astype(np.float32)
-    found = abstention(np.unique(confidence), np.ones(len(np.unique(confidence)), bool))
+    found = abstention(np.unique(confidence), np.ones(len(np.unique(confidence)), bool)).thinned(200)
     assert len(found.coverage) == 200
     assert np.abs(np.diff(found.coverage) + 1 / 199).max() < 1e-3
 

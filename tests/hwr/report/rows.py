@@ -1,12 +1,16 @@
 """What the tests of the report page share: rows of predictions, the report of them, and glyphs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from hwr import schema
 from hwr.report import page
+from hwr.report.evaluation import Evaluation
+from hwr.report.galleries import galleries
+from hwr.report.origin import Origin
 from hwr.report.pictures import drawing
 from hwr.report.recognition import Report
 from hwr.report.templates import Picture
@@ -21,16 +25,21 @@ def row(name: str, prediction: str | None, label: str | None, status: str = "ok"
             "top": top, "label": label, "reason": reason}  # fmt: skip
 
 
-def report(rows: list[dict], labels: Sequence[str] = "ABC") -> Report:
-    return Report.of(pa.Table.from_pylist(rows, schema=schema.PREDICTIONS), labels)
+def report(rows: list[dict], labels: Sequence[str] = "ABC") -> Evaluation:
+    """The report of rows of which nothing else is known."""
+    made = Report.of(pa.Table.from_pylist(rows, schema=schema.PREDICTIONS), labels)
+    return Evaluation.of(made, Origin(None, [], {}, frozenset(), is_plain=True), None, None)
 
 
 def glyphs(ids: list[str]) -> dict[str, np.ndarray]:
     return {name: np.full((28, 28), 200, np.uint8) for name in ids}
 
 
-def render(made: Report, glyphs=glyphs, **more) -> str:
+def render(made: Evaluation, glyphs=glyphs, **other) -> str:
     """The page with pictures of one pixel: drawing takes most of the time and few tests look at them."""
     dot = drawing.glyph(np.zeros((1, 1), np.uint8))
-    names = ["confusion", "f1", "confidence", "predicted"] if made.scores else ["confidence", "predicted"]
-    return page.render(made, FACTS, [Picture(name, name, dot, dot) for name in names], glyphs, **more)
+    names = ["confidence", "predicted"]
+    names += ["confusion", "f1"] if made.report.scores else []
+    names += ["reliability", "coverage"] if made.report.trust else []
+    chosen = replace(galleries(made), **other)
+    return page.render(made, FACTS, [Picture(name, name, dot, dot) for name in names], chosen, glyphs(chosen.ids()))

@@ -8,12 +8,13 @@ import re
 import numpy as np
 import pytest
 
-from hwr.report import page, review
+from hwr.report import illustrations, page, review
+from hwr.report.galleries import LEAST, MISTAKES, PAIRS, PER_PAIR, SAMPLES, SUSPECTS, galleries
 from hwr.report.pictures import drawing
 from hwr.report.scripts import script
 from hwr.report.templates import Shown, Suspect, percent
 from tests.hwr.report.reader import Reader
-from tests.hwr.report.rows import EVIL, FACTS, glyphs, render, report, row
+from tests.hwr.report.rows import EVIL, FACTS, render, report, row
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +67,17 @@ def test_links_lead_to_parts_of_the_page_and_every_picture_has_words():
     read = Reader(render(report(ROWS)))
     parts = {attributes.get("id") for _, attributes in read.tags}
     links = [attributes["href"] for attributes in read.all("a")]
-    assert len(links) == 12  # ten parts and two pairs
+    assert len(links) == 13  # eleven parts and two pairs
     assert all(link[1:] in parts for link in links)
     assert all("alt" in attributes for attributes in read.all("img"))
 
 
 def test_every_picture_comes_in_light_and_dark():
     made = report(ROWS)
-    drawn = page.pictures(made)
-    assert [picture.name for picture in drawn] == ["confusion", "f1", "confidence", "predicted"]
-    html = page.render(made, FACTS, drawn, glyphs)
+    drawn = illustrations.pictures(made)
+    names = ["confusion", "f1", "confidence", "predicted", "reliability", "coverage"]
+    assert [picture.name for picture in drawn] == names
+    html = page.render(made, FACTS, drawn, galleries(made), {})
     for picture in drawn:
         for png in (picture.light, picture.dark):
             assert base64.b64encode(png).decode() in html
@@ -112,7 +114,7 @@ def test_markup_in_any_text_stays_text(where):
 
 
 def test_galleries_show_the_most_confident_mistakes_and_examples_of_each_pair():
-    chosen = page.galleries(report(ROWS))
+    chosen = galleries(report(ROWS))
     assert [shown.id for shown in chosen.mistakes][:3] == ["odd.png", "wrong/05.png", "wrong/04.png"]
     assert [(pair.truth, pair.predicted, pair.count, len(shown)) for pair, shown in chosen.pairs] == [
         ("A", "B", 6, 4),
@@ -122,7 +124,7 @@ def test_galleries_show_the_most_confident_mistakes_and_examples_of_each_pair():
 
 
 def test_the_least_sure_are_reviewed_whether_answered_or_not_but_never_the_unreadable():
-    least = page.galleries(report(ROWS)).least
+    least = galleries(report(ROWS)).least
     assert [shown.id for shown in least][:3] == ["shy.png", "wrong/00.png", "wrong/01.png"]
     assert "torn.png" not in {shown.id for shown in least}
     assert len(least) == 59
@@ -145,16 +147,17 @@ def test_reports_of_other_answers_keep_their_corrections_apart():
         review.fingerprint(review.cards([], [Shown("a", "A", answer, 0.1)], "a")) for answer in ("B", "B", "C")
     )
     assert first == again != other
-    assert f'data-key="{first}"' not in render(report(ROWS), key="mine")
-    assert 'data-key="mine"' in render(report(ROWS), key="mine")
+    html = render(report([row("a", "B", "A", sure=0.1)]))
+    assert f'data-key="{first}"' in html
 
 
 def test_only_as_many_suspects_are_shown_as_a_person_can_review():
-    suspects = [Suspect(f"{index}.png", "A", "B", 0.9, "B") for index in range(review.SUSPECTS + 5)]
-    asked: list[str] = []
-    html = render(report(ROWS), lambda ids: asked.extend(ids) or glyphs(ids), suspects=suspects)
-    assert f"{review.SUSPECTS} truths that are suspected" in Reader(html).text
-    assert suspects[-1].id not in asked
+    rows = [row(f"{index}.png", "B", "A", sure=0.9) for index in range(SUSPECTS + 5)]
+    # What is right now and then makes the model's word count: of what is given as A and as B it knows some.
+    rows += [row(f"right/{label}/{index}.png", label, label, sure=0.8) for label in "AB" for index in range(9)]
+    made = report(rows)
+    assert len(made.suspects) == SUSPECTS + 5
+    assert f"{SUSPECTS} truths that are suspected" in Reader(render(made)).text
 
 
 def test_what_a_script_must_know_to_the_letter_survives_the_page():
@@ -166,15 +169,15 @@ def test_what_a_script_must_know_to_the_letter_survives_the_page():
 def test_unreadable_inputs_are_counted_by_the_name_of_the_reason_whatever_the_detail():
     reasons = ["corrupt: ends after 12 bytes", "blank", "corrupt", "corrupt: ends after 99 bytes", None]
     made = report([row(str(index), None, None, "unreadable", reason=reason) for index, reason in enumerate(reasons)])
-    assert made.reasons["unreadable"] == {"corrupt": 3, "blank": 1, "no reason given": 1}
+    assert made.report.reasons["unreadable"] == {"corrupt": 3, "blank": 1, "no reason given": 1}
     assert 'title="corrupt: ends after 99 bytes">3</span>' in render(made)
 
 
 def test_the_sample_is_random_but_the_same_every_time():
-    first, second = (page.galleries(report(ROWS)).samples for _ in range(2))
+    first, second = (galleries(report(ROWS)).samples for _ in range(2))
     assert first == second
-    assert len({shown.id for shown in first}) == page.SAMPLES
-    assert [shown.id for shown in first] != [f"right/{index}.png" for index in range(page.SAMPLES)]
+    assert len({shown.id for shown in first}) == SAMPLES
+    assert [shown.id for shown in first] != [f"right/{index}.png" for index in range(SAMPLES)]
 
 
 def test_few_glyphs_are_asked_for_however_many_rows_there_are():
@@ -183,7 +186,7 @@ def test_few_glyphs_are_asked_for_however_many_rows_there_are():
     asked: list[list[str]] = []
     render(report(rows, labels), lambda ids: asked.append(ids) or {})
     assert len(asked) == 1
-    most = page.MISTAKES + page.PAIRS * page.PER_PAIR + page.SAMPLES + review.LEAST
+    most = MISTAKES + PAIRS * (PER_PAIR + 2) + SAMPLES + LEAST + SUSPECTS
     assert len(asked[0]) == len(set(asked[0])) <= most < len(rows)
 
 
@@ -205,12 +208,12 @@ def test_glyphs_are_shown_at_whole_multiples_of_their_pixels():
 
 def test_without_truth_the_report_still_stands():
     made = report([row("a", "A", None), row("b", "B", None, sure=0.4), row("c", None, None, "unreadable")])
-    assert made.scores is None
-    assert made.over_all is None
+    assert made.report.scores is None
+    assert made.report.over_all is None
     html = render(made)
     assert "no truth is known" in html
-    assert [picture.name for picture in page.pictures(made)] == ["confidence", "predicted"]
-    assert {shown.id for shown in page.galleries(made).samples} == {"a", "b"}
+    assert [picture.name for picture in illustrations.pictures(made)] == ["confidence", "predicted"]
+    assert {shown.id for shown in galleries(made).samples} == {"a", "b"}
     found = made.to_json()
     assert found["answered"] is None
     assert found["predicted"] == {"A": 1, "B": 1, "C": 0}
@@ -231,7 +234,7 @@ def test_without_truth_the_report_still_stands():
 )
 def test_the_smallest_reports_stand(rows):
     made = report(rows)
-    assert re.search(r"<h1>.+</h1>", page.render(made, FACTS, page.pictures(made), glyphs))
+    assert re.search(r"<h1>.+</h1>", page.render(made, FACTS, illustrations.pictures(made), galleries(made), {}))
 
 
 def test_near_perfect_is_not_rounded_up_to_perfect():

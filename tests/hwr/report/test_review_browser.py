@@ -182,7 +182,7 @@ def test_a_label_that_the_model_does_not_know_is_marked_as_new(open_page):
 
 
 def test_corrections_outlive_the_page_and_are_its_own(open_page):
-    html = render(report(ROWS), key="one")
+    html = render(report(ROWS))
     page = open_page(html)
     inputs(page).first.focus()
     page.keyboard.type("BC")
@@ -196,12 +196,14 @@ def test_corrections_outlive_the_page_and_are_its_own(open_page):
     inputs(other).nth(2).focus()
     other.keyboard.type("C")
     page.wait_for_function("document.querySelector('#review output').value === '3 corrections'")
-    other.goto(open_page(render(report(ROWS), key="two")).url)  # the same file, written anew
+    other.goto(
+        open_page(render(report([*ROWS, row("further.png", "A", "B", sure=0.1)]))).url
+    )  # the same file, written anew
     assert corrections(other) == "0 corrections"
 
 
 def test_forgetting_asks_first(open_page):
-    page = open_page(render(report(ROWS), key="one"), answers=(False, True))
+    page = open_page(render(report(ROWS)), answers=(False, True))
     inputs(page).first.focus()
     page.keyboard.type("BC")
     page.get_by_role("button", name="Forget all").click()
@@ -232,7 +234,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_still_works(open_page, init):
 
 @pytest.mark.parametrize("kept", ["{", "3", '{"a": 1}', "null", '[["0.png", 1], "x", ["0.png"], ["gone", "B"]]'])
 def test_what_another_program_left_in_the_store_does_no_harm(open_page, kept):
-    page = open_page(render(report(ROWS), key="one"))
+    page = open_page(render(report(ROWS)))
     page.evaluate("kept => localStorage.setItem('hwr-corrections:one', kept)", kept)
     page.reload()
     assert corrections(page) == "0 corrections"
