@@ -22,7 +22,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Threads of a worker that wait for each other sleep instead of spinning: on a machine with other work beside it, Ray's
 # own included, training is up to ten times as fast that way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# glibc gives each thread an arena, and workers have many threads: what these have freed would add up to half a gigabyte.
+# glibc gives each thread an arena, and workers have many threads: what they have freed would add up to half a gigabyte.
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 
 import psutil

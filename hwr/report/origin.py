@@ -8,6 +8,7 @@ from typing import Any, Self
 from hwr import bundle, manifest
 from hwr.bundle import Card
 from hwr.errors import InputError
+from hwr.report.pictures.curves import COLUMNS
 from hwr.sources import Samples
 from hwr.storage import Folder
 
@@ -68,7 +69,11 @@ def _history(location: str) -> list[dict[str, Any]]:
     run, _ = Folder.file(location)
     if not (run.has("history.jsonl") and run.has(manifest.CONFIG)):
         return []
-    return [json.loads(line) for line in run.read_bytes("history.jsonl").splitlines()]
+    try:
+        epochs = [json.loads(line) for line in run.read_bytes("history.jsonl").splitlines()]
+    except ValueError:
+        return []
+    return epochs if all(isinstance(each, dict) and each.keys() >= set(COLUMNS) for each in epochs) else []
 
 
 def _samples(images: Mapping[str, Any]) -> Samples | None:

@@ -16,6 +16,11 @@ from hwr.report.pictures.drawing import LIGHT, WIDTH, Theme
 History = Sequence[Mapping[str, Any]]
 """The epochs of a run in their order, each as a line of its ``history.jsonl``."""
 
+COLUMNS = (
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_f1", "learning_rate", "best"
+)  # fmt: skip
+"""What `learning_curves` reads of each epoch."""
+
 STEEP = 20  # from this ratio of the greatest to the smallest loss on, a linear scale hides how the training ended
 DOTTED = 30  # up to this many epochs, each is a dot
 CAPTION = (
