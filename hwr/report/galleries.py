@@ -19,7 +19,7 @@ SUSPECTS = 300
 LEAST = 300
 FLIPS = 60
 SEED = 0
-NO_ANSWER = "no answer"
+NO_ANSWER = "–"
 
 
 @dataclass(frozen=True)
