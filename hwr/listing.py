@@ -13,8 +13,18 @@ from hwr.storage import Folder
 
 
 def read(folder: Folder) -> pa.Table | None:
-    """All that is written down, in order, each row with its ``part``; None where nothing is."""
-    tables = [folder.read_table(name) for name in folder.names()]
+    """All that is written down, in order, each row with its ``part``; None where nothing is.
+
+    Raises:
+        InputError: A file of it is gone or damaged, so that what the parts are made of is no longer known.
+    """
+    names = folder.names()
+    try:
+        if names != [_name(number) for number in range(len(names))]:
+            raise InputError(f"{folder.name} has lost one of its files")
+        tables = [folder.read_table(name) for name in names]
+    except InputError as error:
+        raise InputError(f"{error}: remove {folder.name}, and the same hwr label command does all of it anew") from None
     return pa.concat_tables(tables) if tables else None
 
 
@@ -28,6 +38,11 @@ def require(folder: Folder) -> pa.Table:
     if known is None:
         raise InputError(f"{folder.name} has lost its files: hwr label writes it anew")
     return known
+
+
+def stamps(folder: Folder) -> list[str]:
+    """What changes when something is written down, without reading any of it."""
+    return [folder.stamp(name) for name in folder.names()]
 
 
 def news(index: pa.Table, known: pa.Table | None, name: str) -> pa.Table:
@@ -68,5 +83,9 @@ def add(folder: Folder, rows: pa.Table, known: pa.Table | None) -> pa.Table:
         return known if known is not None else rows.append_column("part", pa.array([], pa.string()))
     done = parts.split(known) if known is not None else []
     added = pa.concat_tables(parts.cut(rows, "part", len(done)))
-    folder.write_table(f"{len(folder.names()):05d}.parquet", added)
+    folder.write_table(_name(len(folder.names())), added)
     return added if known is None else pa.concat_tables([known, added])
+
+
+def _name(number: int) -> str:
+    return f"{number:05d}.parquet"

@@ -94,6 +94,13 @@ class Folder:
         """The last part of the path: ``mnist`` for ``data/mnist``."""
         return os.path.basename(self.path)
 
+    def is_within(self, other: "Folder") -> bool:
+        """Whether this is another folder or lies below it, by whatever links either is named."""
+        if self.fs.type_name != other.fs.type_name:
+            return False
+        inner, outer = (os.path.realpath(one.path) if one.is_local else one.path for one in (self, other))
+        return f"{inner}/".startswith(f"{outer.rstrip('/')}/")
+
     def kind(self) -> pafs.FileType:
         """Whether a file, a folder or nothing is found here."""
         return self.fs.get_file_info(self.path).type

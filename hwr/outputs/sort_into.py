@@ -9,14 +9,13 @@ of the predictions that is sorted is not looked at again.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from hwr.errors import OutputError
 from hwr.manifest import fingerprint
-from hwr.outputs import rows
 from hwr.sources.files import SUFFIXES
 from hwr.sources.label_folders import ABSTAINED, UNREADABLE, folder_name
 from hwr.storage import Folder
@@ -45,15 +44,15 @@ class Sorted:
     lost: int
 
 
-def claim(target: Folder, owner: str) -> dict[str, int]:
-    """Take a folder for one labelling, or find that it is its own already.
+def sorted_already(target: Folder, owner: str) -> dict[str, int] | None:
+    """Whether a folder may be taken for one labelling; nothing is written.
 
     Args:
         target: A new or empty folder, or one that was sorted before.
-        owner: What the predictions are: their location and the model's fingerprint, say.
+        owner: What the predictions are: their location, the settings and the fingerprints of the models, say.
 
     Returns:
-        The files of predictions that are sorted already, and their size in bytes.
+        The files of predictions that are sorted already, and their size in bytes; None where it is new.
 
     Raises:
         OutputError: It holds something else.
@@ -66,33 +65,36 @@ def claim(target: Folder, owner: str) -> dict[str, int]:
         return done
     if not target.is_empty():
         raise OutputError(f"{target.name} exists and was not made by hwr: choose another --sort-into")
-    target.write_json(STATE, {"owner": owner, "done": {}})
-    return {}
+    return None
 
 
-def sort_into(predictions: Folder, target: Folder, owner: str, read: Read) -> Sorted:
+def sort_into(out: Folder, names: Sequence[str], target: Folder, owner: str, read: Read) -> Sorted:
     """Copy every image into the folder of its answer, or of those that abstained or could not be read.
 
     Run again, it goes on where it was stopped, takes up files of predictions that have come since, and leaves the
     rest alone.
 
     Args:
-        predictions: The folder of Parquet files.
+        out: The folder of a labelling.
+        names: Its files of predictions.
         target: Where to put the images.
-        owner: As `claim` has it.
+        owner: As `sorted_already` has it.
         read: How to get an image; called from one thread, in the order of the rows.
 
     Raises:
         InputError: A file of predictions is damaged.
         OutputError: The target holds something else, is full or cannot be written.
     """
-    done = claim(target, owner)
+    done = sorted_already(target, owner)
+    if done is None:
+        done = {}
+        target.write_json(STATE, {"owner": owner, "done": done})
     copied = lost = 0
-    for name in rows.names(predictions):
-        size = predictions.bytes(name)
+    for name in names:
+        size = out.bytes(name)
         if done.get(name) == size:
             continue
-        for key, folder in _places(predictions, name):
+        for key, folder in _places(out, name):
             data = read(key)
             lost += data is None
             copied += data is not None and _put(target, f"{folder}/{file_name(key, data)}", data)
@@ -119,9 +121,9 @@ def file_name(key: str, data: bytes) -> str:
     return f"{short}~{fingerprint(key.encode())}{suffix}"
 
 
-def _places(predictions: Folder, name: str) -> Iterator[tuple[str, str]]:
+def _places(out: Folder, name: str) -> Iterator[tuple[str, str]]:
     """Each input's id, and the folder that it belongs into."""
-    table = predictions.read_table(name, ["id", "status", "prediction"])
+    table = out.read_table(name, ["id", "status", "prediction"])
     folders: dict[Any, str] = {"abstained": ABSTAINED, "unreadable": UNREADABLE}
     for batch in table.to_batches(8192):
         for key, status, answer in zip(*(column.to_pylist() for column in batch.columns), strict=True):

@@ -47,3 +47,26 @@ def test_an_input_that_has_changed_is_named(tmp_path):
     with pytest.raises(OutputError, match="2 of the inputs have changed since they were listed, such as scans/b: "):
         listing.news(changed, known, "scans")
     assert listing.news(index(["a", "c"]), known, "scans")["key"].to_pylist() == []  # one was removed
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_listing_that_is_not_whole_is_one_line_that_says_what_to_do(tmp_path, damage):
+    folder = Folder.open(str(tmp_path / "inputs"))
+    known = listing.add(folder, index(["a"]), None)
+    listing.add(folder, index(["b"]), known)
+    first = tmp_path / "inputs" / "00000.parquet"
+    if damage == "gone":
+        first.unlink()  # what is added would be cut into parts whose names are taken
+    else:
+        first.write_bytes(first.read_bytes()[:-10])
+    with pytest.raises(InputError, match=r"inputs.* (lost|damaged).*: remove .*inputs, and the same hwr label command"):
+        listing.read(folder)
+
+
+def test_it_shows_whether_something_was_written_down(tmp_path):
+    folder = Folder.open(str(tmp_path / "inputs"))
+    before = [listing.stamps(folder)]
+    known = listing.add(folder, index(["a"]), None)
+    before.append(listing.stamps(folder))
+    listing.add(folder, index(["a"]), known)
+    assert len({*map(tuple, [*before, listing.stamps(folder)])}) == 3

@@ -44,7 +44,8 @@ def images(top: Path) -> dict[str, bytes]:
 
 
 def run(predictions, tmp_path, scans, owner="mine"):
-    return sort_into(predictions, Folder.open(str(tmp_path / "out")), owner, lambda key: raw_bytes(scans, key, 0))
+    target = Folder.open(str(tmp_path / "out"))
+    return sort_into(predictions, predictions.names(), target, owner, lambda key: raw_bytes(scans, key, 0))
 
 
 def test_every_image_is_in_the_folder_of_its_answer_and_the_originals_are_untouched(tmp_path, scans, predictions):
@@ -96,10 +97,10 @@ def test_a_stopped_copy_is_finished_and_equals_an_undisturbed_one(tmp_path, scan
 
     other = Folder.open(str(tmp_path / "other"))
     with pytest.raises(KeyboardInterrupt):
-        sort_into(predictions, other, "mine", dies)
+        sort_into(predictions, predictions.names(), other, "mine", dies)
     half = next((tmp_path / "other" / "A").iterdir())
     half.write_bytes(b"")  # as a machine that lost its power may leave it
-    made = sort_into(predictions, other, "mine", lambda key: raw_bytes(scans, key, 0))
+    made = sort_into(predictions, predictions.names(), other, "mine", lambda key: raw_bytes(scans, key, 0))
     assert made.copied == 3
     assert images(tmp_path / "other") == whole
 
@@ -111,7 +112,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, scans, predictions):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
     with pytest.raises(OutputError, match=r"mine exists and was not made by hwr"):
-        sort_into(predictions, Folder.open(str(tmp_path / "mine")), "mine", lambda _: None)
+        sort_into(predictions, [], Folder.open(str(tmp_path / "mine")), "mine", lambda _: None)
     assert os.listdir(tmp_path / "mine") == ["letter.txt"]
 
 
@@ -129,7 +130,7 @@ def test_a_store_gets_the_same_files(tmp_path, scans, predictions):
     run(predictions, tmp_path, scans)
     (tmp_path / "store").mkdir()
     store = Folder("mock://s", pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()), "store")
-    assert sort_into(predictions, store, "mine", lambda key: raw_bytes(scans, key, 0)).copied == 6
+    assert sort_into(predictions, predictions.names(), store, "mine", lambda key: raw_bytes(scans, key, 0)).copied == 6
     assert images(tmp_path / "store") == images(tmp_path / "out")
 
 
