@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
-from hwr import manifest, parts
+from hwr import listing, manifest, parts
 from hwr.errors import InputError
 from hwr.outputs import label_studio, rows
 from hwr.outputs.label_studio import file_address
@@ -58,13 +56,12 @@ class HandOut:
             _refuse_within("--label-studio", _opened("--label-studio", self.label_studio), taken)
             label_studio.check(self.label_studio)
 
-    def write(self, out: Folder, source: Source, listed: pa.Table) -> None:
+    def write(self, out: Folder, source: Source) -> None:
         """Write what was asked for.
 
         Args:
             out: The folder of a complete labelling.
             source: What was labelled.
-            listed: The inputs, as they are written down.
 
         Raises:
             HwrError: Something cannot be written, or the predictions are damaged.
@@ -72,7 +69,7 @@ class HandOut:
         made = manifest.require(out, "predictions")
         names = [file["name"] for file in made["files"]]
         if self.sort_into is not None:
-            read = Files(source, parts.split(listed))
+            read = Files(source, parts.split(listing.require(out / "inputs")))
             done = sort_into(out, names, Folder.open(self.sort_into), self.owner, read)
             lost = f", {done.lost:,} could not be read" if done.lost else ""
             console.milestone(f"{self.sort_into}: {done.copied:,} images copied{lost}")

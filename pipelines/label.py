@@ -92,22 +92,27 @@ def run(config: Config) -> None:
     inputs = {model.location: bundle.fingerprint(model) for model in models}
     extra = HandOut(config.sort_into, config.label_studio, owner(out, settings, inputs))
     extra.check(out, images, source)
-    index = source.index()  # what cannot be listed leaves no folder behind
+    index = source.index()  # before the claim: what cannot be listed leaves no folder behind
     claim = manifest.claim(out, "predictions", settings, inputs)
     new = _list(index, out, None if isinstance(source, Samples) else alphabet, config.images)
     if claim is manifest.Claim.COMPLETE and not new and _is_whole(out):
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
     else:
         told = f" ({new:,} of them new)" if claim is not manifest.Claim.NEW and new else ""
-        about = {
-            "model": ", ".join(model.location for model in models), "alphabet": alphabet,
-            "size": cards[0].size, "min_confidence": least,
-            "images": {"location": images.location, "split": config.split},
-        }  # fmt: skip
+        about = _about(settings, alphabet, cards[0].size)
         job = {"source": source, "answers": Answers(models, config.only, config.top_k, least, config.tta), "out": out}
         facts = _make(config, out, job, about, told)
         console.milestone(f"{config.out}: {_sentence(facts)}; see {table.NAME} and {labelled.NAME}")
-    extra.write(out, source, listing.require(out / "inputs"))
+    extra.write(out, source)
+
+
+def _about(settings: dict[str, Any], alphabet: list[str], size: int) -> dict[str, Any]:
+    """What the manifest and the pages say of the labelling."""
+    return {
+        "model": ", ".join(settings["model"]), "alphabet": alphabet, "size": size,
+        "min_confidence": settings["min_confidence"],
+        "images": {"location": settings["images"], "split": settings["split"]},
+    }  # fmt: skip
 
 
 def _list(index: pa.Table, out: Folder, alphabet: list[str] | None, name: str) -> int:

@@ -25,7 +25,6 @@ STATE = ".hwr-sorted.json"  # hidden, so that ingest does not take it for an inp
 Read = Callable[[str], bytes | None]
 """The bytes of an input's image file by its id; None where there is no file, or it may not be read."""
 
-_BESIDE = ".hwr-copying"
 _LONGEST = 150  # bytes of an id that a file's name shows
 _KINDS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif",
           b"RIFF": ".webp"}  # fmt: skip
@@ -102,6 +101,8 @@ def sort_into(out: Folder, names: Sequence[str], target: Folder, owner: str, rea
             os.sync()  # once a part, not a file: what is recorded as copied is on the disk
         done = {**done, name: size}
         target.write_json(STATE, {"owner": owner, "done": done})
+    if copied:
+        target.sweep()
     return Sorted(copied, lost)
 
 
@@ -132,19 +133,7 @@ def _places(out: Folder, name: str) -> Iterator[tuple[str, str]]:
 
 def _put(target: Folder, name: str, data: bytes) -> bool:
     """Write a file if it is not there whole; whether it was not."""
-    if not target.is_local:
-        if target.has(name) and target.bytes(name) == len(data):
-            return False
-        target.write_bytes(name, data)
-        return True
-    path, beside = f"{target.path}/{name}", f"{target.path}/{_BESIDE}"
-    try:
-        if os.path.isfile(path) and os.path.getsize(path) == len(data):
-            return False
-        with open(beside, "wb") as file:
-            file.write(data)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.replace(beside, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {target.name}/{name}: {error.strerror}") from error
+    if target.has(name) and target.bytes(name) == len(data):
+        return False
+    target.write_bytes(name, data, flush=False)
     return True

@@ -167,3 +167,37 @@ def test_a_name_shows_where_the_image_came_from(key, data, begins, ends):
     name = file_name(key, data)
     assert name.startswith(begins)
     assert name.endswith(ends)
+
+
+def test_two_that_copy_at_the_same_time_do_not_write_into_each_others_files(tmp_path, scans, predictions):
+    """One begins while the other is within an image, and ends before it."""
+    target, begun = Folder.open(str(tmp_path / "out")), []
+    write = type(target).write_bytes
+
+    def interrupted(self, name, data, **how):
+        if name.endswith(".png") and not begun:
+            begun.append(name)
+            with self.writing(name, **how) as file:
+                file.write(data[:10])
+                run(predictions, tmp_path, scans)
+                file.write(data[10:])
+            return
+        write(self, name, data, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(target), "write_bytes", interrupted)
+        run(predictions, tmp_path, scans)
+    assert begun
+    assert sorted(images(tmp_path / "out").values()) == sorted(files(tmp_path / "scans").values())
+
+
+def test_what_a_killed_copy_left_is_cleared_away(tmp_path, scans, predictions):
+    (tmp_path / "out" / "0").mkdir(parents=True)
+    (tmp_path / "out" / "0" / ".a.png.0123abcd.tmp").touch()
+    (tmp_path / "out" / ".hwr-sorted.json").write_text('{"owner": "mine", "done": {}}')
+    run(predictions, tmp_path, scans)
+    assert not list((tmp_path / "out").rglob(".*.tmp"))
+
+
+def test_a_path_that_no_file_has_is_lost_and_no_error(scans):
+    assert raw_bytes(scans, "nul\0.png", 0) is None
