@@ -11,6 +11,11 @@ from hwr import parts
 from hwr.errors import InputError, OutputError
 from hwr.storage import Folder
 
+NOTHING = ""
+"""The stamp of an input where no file is."""
+
+_STATE = ("size", "stamp", "reason", "detail")
+
 
 def read(folder: Folder) -> pa.Table | None:
     """All that is written down, in order, each row with its ``part``; None where nothing is.
@@ -46,7 +51,7 @@ def stamps(folder: Folder) -> list[str]:
 
 
 def news(index: pa.Table, known: pa.Table | None, name: str) -> pa.Table:
-    """The rows of an index that are not written down yet.
+    """The rows of an index that are not written down yet; what is gone since stays as it is.
 
     Args:
         index: The inputs, as `hwr.sources.base.INDEX`.
@@ -59,13 +64,40 @@ def news(index: pa.Table, known: pa.Table | None, name: str) -> pa.Table:
     if known is None:
         return index
     earlier = known["stamp"].take(pc.index_in(index["key"], known["key"]))
-    changed = index["key"].filter(pc.fill_null(pc.not_equal(index["stamp"], earlier), fill_value=False))
+    differs = pc.and_(pc.not_equal(index["stamp"], earlier), pc.not_equal(index["stamp"], NOTHING))
+    changed = index["key"].filter(pc.fill_null(differs, fill_value=False))
     if len(changed):
         raise OutputError(
             f"{len(changed):,} of the inputs have changed since they were listed, such as {name}/{changed[0]}: "
             "choose another --out"
         )
     return index.filter(pc.is_null(earlier))
+
+
+def arrived(index: pa.Table, known: pa.Table) -> pa.Table:
+    """The rows of an index that are written down as inputs that were named and not there, and now are there."""
+    missing = known["key"].filter(pc.and_(pc.equal(known["stamp"], NOTHING), pc.equal(known["reason"], "missing")))
+    is_late = pc.and_(pc.is_in(index["key"], missing.combine_chunks()), pc.not_equal(index["stamp"], NOTHING))
+    return index.filter(is_late)
+
+
+def replace(folder: Folder, rows: pa.Table) -> None:
+    """Write down what has become of inputs that are written down; their parts, labels and splits stay as they are.
+
+    Args:
+        folder: The listing.
+        rows: What `arrived` found.
+    """
+    for name in folder.names() if len(rows) else ():
+        table = folder.read_table(name)
+        places = pc.index_in(table["key"], rows["key"].combine_chunks())
+        if places.null_count == len(places):
+            continue
+        for column in _STATE:
+            field = table.schema.get_field_index(column)
+            now = pc.if_else(pc.is_valid(places), rows[column].take(places), table[column])
+            table = table.set_column(field, table.schema.field(field), now)
+        folder.write_table(name, table)
 
 
 def add(folder: Folder, rows: pa.Table, known: pa.Table | None) -> pa.Table:

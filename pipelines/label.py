@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import tyro
 
 from hwr import bundle, listing, manifest, parts
@@ -14,19 +13,17 @@ from hwr.errors import InputError
 from hwr.outputs import rows, table
 from hwr.predictor import load
 from hwr.report import labelled
-from hwr.report.tally import COLUMNS, SUMMARY, Tally, write_summary
+from hwr.report.tally import COLUMNS, Tally, write_summary
 from hwr.sources import Samples, open_images, read_by_id
 from hwr.storage import Folder
 from pipelines import cli, console
 from pipelines._handed_out import HandOut, owner
 from pipelines._label_worker import Answers, LabelPart
+from pipelines._listed import is_whole, write_down
 from pipelines._ray import SPARE_CPUS, cluster, run_parts
 
 # Workers that share a GPU: reading images takes far longer than scoring them there.
 _ON_A_GPU = 8
-
-# What people read; the manifest does not name it, as a person may save it anew.
-_PAGES = (table.NAME, labelled.NAME, SUMMARY)
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,8 @@ def run(config: Config) -> None:
     extra.check(out, images, source)
     index = source.index()  # before the claim: what cannot be listed leaves no folder behind
     claim = manifest.claim(out, "predictions", settings, inputs)
-    new = _list(index, out, None if isinstance(source, Samples) else alphabet, config.images)
-    if claim is manifest.Claim.COMPLETE and not new and _is_whole(out):
+    new = write_down(index, out, None if isinstance(source, Samples) else alphabet, images)
+    if claim is manifest.Claim.COMPLETE and not new and is_whole(out):
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
     else:
         told = f" ({new:,} of them new)" if claim is not manifest.Claim.NEW and new else ""
@@ -113,58 +110,6 @@ def _about(settings: dict[str, Any], alphabet: list[str], size: int) -> dict[str
         "min_confidence": settings["min_confidence"],
         "images": {"location": settings["images"], "split": settings["split"]},
     }  # fmt: skip
-
-
-def _list(index: pa.Table, out: Folder, alphabet: list[str] | None, name: str) -> int:
-    """Write down what is to be labelled, beyond what was written down before.
-
-    Args:
-        index: All inputs.
-        out: The output folder.
-        alphabet: The characters of the model, where folders that are named by others are no truth.
-        name: What was listed, for messages.
-
-    Returns:
-        How many inputs are new.
-    """
-    folder, has_parts = out / "inputs", bool((out / "predictions").names())
-    known = listing.read(folder)
-    found = listing.news(index, known, name)
-    if len(found):
-        out.remove(manifest.MANIFEST)  # no longer complete
-    if known is None and has_parts:  # looked for before, as another run of the same command may have just begun
-        out.remove_folder("predictions")  # the listing was lost, and with it what the inputs were then
-    if alphabet is not None:
-        found = _with_truth(found, alphabet, known)
-    listing.add(folder, found, known)
-    return len(found)
-
-
-def _is_whole(out: Folder) -> bool:
-    """Whether a folder has all that its manifest says, and that says all that is listed; else it is made unfinished."""
-    made, done = manifest.require(out, "predictions"), out / "predictions"
-    todo = parts.split(listing.require(out / "inputs"))
-    has_parts = not parts.missing(todo, done) and parts.files(todo, out, "predictions") == made["files"]
-    if has_parts and all(out.has(name) for name in _PAGES):
-        return True
-    out.remove(manifest.MANIFEST)
-    for file in made["files"]:
-        if out.has(file["name"]) and out.bytes(file["name"]) != file["bytes"]:
-            out.remove(file["name"])
-    return False
-
-
-def _with_truth(index: pa.Table, alphabet: list[str], known: pa.Table | None) -> pa.Table:
-    """Keep the labels of an index only where they are truth.
-
-    A folder's name is taken for the truth only where every image lies in a folder named by a character of the model:
-    a folder of scans that happens to be called ``A`` must not pass for one.
-    """
-    readable = pc.is_null(index["reason"])
-    earlier = [] if known is None else known["label"].filter(pc.is_null(known["reason"])).unique().to_pylist()
-    if {*earlier, *index["label"].filter(readable).unique().to_pylist()} <= set(alphabet):
-        return index
-    return index.set_column(index.schema.get_field_index("label"), "label", pa.nulls(len(index), pa.string()))
 
 
 def _least(config: Config, cards: list[Card]) -> float:

@@ -93,10 +93,13 @@ def sort_into(out: Folder, names: Sequence[str], target: Folder, owner: str, rea
         size = out.bytes(name)
         if done.get(name) == size:
             continue
+        # A part that was made anew since: what of it is sorted may have been moved, and stays where it is.
+        there = {PurePosixPath(path).name for path, _ in target.walk()} if name in done else set()
         for key, folder in _places(out, name):
             data = read(key)
             lost += data is None
-            copied += data is not None and _put(target, f"{folder}/{file_name(key, data)}", data)
+            if data is not None and (file := file_name(key, data)) not in there:
+                copied += _put(target, f"{folder}/{file}", data)
         if target.is_local:
             os.sync()  # once a part, not a file: what is recorded as copied is on the disk
         done = {**done, name: size}

@@ -1,6 +1,7 @@
 """A listing grows by what is new, and notices what has changed."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,3 +71,30 @@ def test_it_shows_whether_something_was_written_down(tmp_path):
     before.append(listing.stamps(folder))
     listing.add(folder, index(["a"]), known)
     assert len({*map(tuple, [*before, listing.stamps(folder)])}) == 3
+
+
+def test_an_input_that_was_missing_takes_its_place_when_it_comes(tmp_path):
+    folder = Folder.open(str(tmp_path))
+    missing = index_of(2, key=["b", "c"], file=["b", "c"], stamp="", reason="missing", detail="", label=["B", None])
+    twice = index_of(1, key=["d"], file="a", stamp="", reason="named-twice")
+    known = listing.add(folder, pa.concat_tables([index(["a"]), missing, twice]), None)
+    known = listing.add(folder, index(["e"]), known)
+    now = pa.concat_tables([index(["a", "b", "d", "e"], "1"), missing.slice(1)])
+    late = listing.arrived(now, known)
+    assert late["key"].to_pylist() == ["b"]
+    second = (tmp_path / "00001.parquet").stat().st_mtime_ns
+    listing.replace(folder, late)
+    after = listing.read(folder)
+    assert after.schema.equals(known.schema)
+    assert after.filter(pc.not_equal(after["key"], "b")).equals(known.filter(pc.not_equal(known["key"], "b")))
+    (row,) = after.filter(pc.equal(after["key"], "b")).to_pylist()
+    assert (row["stamp"], row["reason"], row["label"], row["part"]) == ("1", None, "B", "part-00000")
+    assert (tmp_path / "00001.parquet").stat().st_mtime_ns == second
+    assert not len(listing.arrived(now, after))
+
+
+def test_an_input_of_a_list_that_is_gone_stays_as_one_of_a_folder_does(tmp_path):
+    folder = Folder.open(str(tmp_path))
+    known = listing.add(folder, index(["a", "b"]), None)
+    gone = index_of(1, key=["b"], file="b", stamp="", reason="missing")
+    assert not len(listing.news(pa.concat_tables([index(["a"]), gone]), known, "scans"))

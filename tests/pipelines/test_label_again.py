@@ -219,3 +219,30 @@ def test_images_that_cannot_be_listed_leave_no_folder_behind(tmp_path):
     with pytest.raises(HwrError, match="has no files in it"):
         run(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_a_list_names_may_come_later(images, tmp_path, capsys):
+    out, target, late = tmp_path / "out", tmp_path / "sorted", images / "late.png"
+    named = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
+    (images / "list.txt").write_text("\n".join([*named, "late.png", "never.png"]))
+    run(images / "list.txt", out, sort_into=str(target))
+    before = rows(out)
+    assert before["late.png"]["reason"].startswith("missing")
+    late.write_bytes(NEW)
+    (images / named[0]).unlink()
+    capsys.readouterr()
+    run(images / "list.txt", out, sort_into=str(target))
+    assert "132 images (1 of them new), 1 of 2 parts to do" in capsys.readouterr().out
+    after = rows(out)
+    assert list(after) == list(before)
+    assert after.pop("late.png")["status"] == "ok"
+    del before["late.png"], before[named[0]], after[named[0]]
+    assert after == before
+    assert len(sorted_images(target)) == 131
+    run(images / "list.txt", out)
+    assert "is already complete" in capsys.readouterr().out
+    late.write_bytes(NEW + b" ")
+    with pytest.raises(
+        OutputError, match=f"1 of the inputs have changed .*, such as {images}/late.png: choose another"
+    ):
+        run(images / "list.txt", out)

@@ -201,3 +201,14 @@ def test_what_a_killed_copy_left_is_cleared_away(tmp_path, scans, predictions):
 
 def test_a_path_that_no_file_has_is_lost_and_no_error(scans):
     assert raw_bytes(scans, "nul\0.png", 0) is None
+
+
+def test_what_was_moved_stays_moved_when_its_part_was_made_anew(tmp_path, scans, predictions):
+    run(predictions, tmp_path, scans)
+    (wrong,) = (tmp_path / "out" / "A").iterdir()
+    wrong.rename(tmp_path / "out" / "0" / wrong.name)
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "scans" / "gone.png")
+    predictions.write_table("part-00001.parquet", table(ok("b/a.png", "A"), abstained("q.png"), ok("gone.png", "Z")))
+    assert run(predictions, tmp_path, scans).copied == 1
+    assert not list((tmp_path / "out" / "A").iterdir())
+    assert len(list((tmp_path / "out" / "Z").iterdir())) == 1
