@@ -61,7 +61,7 @@ class Config:
     """Folder to copy the images into, one folder inside it a character; hwr ingest --format image-folder reads it."""
     label_studio: cli.Text = None
     """File for tasks that Label Studio imports, the least sure first; how it shows them is written beside it, as
-    .xml."""
+    .xml. The README says what Label Studio needs to show images of this machine."""
     workers: cli.Count = None
     """Processes that label in parallel: as many as there are CPUs, and up to eight a GPU, if it is not given."""
 
@@ -92,6 +92,7 @@ def run(config: Config) -> None:
     index = source.index()  # before the claim: what cannot be listed leaves no folder behind
     claim = manifest.claim(out, "predictions", settings, inputs)
     new = write_down(index, out, None if isinstance(source, Samples) else alphabet, images)
+    del index  # a million inputs are large; they are written down
     if claim is manifest.Claim.COMPLETE and not new and is_whole(out):
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
     else:
