@@ -97,9 +97,14 @@ class _Tar:
         while (info := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined] # not among the documented ones
             if not info.isdir():
-                name = info.name.removeprefix("./")
-                self._places[name], self.sizes[name] = info.offset, info.size
+                name, place = info.name.removeprefix("./"), (info.offset, info.size)
+                if info.islnk():  # a second name of a file before it; one that names nothing in here stays a link
+                    place = self._place(info.linkname.removeprefix("./")) or place
+                self._places[name], self.sizes[name] = place
         self._check_end()
+
+    def _place(self, name: str) -> tuple[int, int] | None:
+        return (self._places[name], self.sizes[name]) if name in self._places else None
 
     def _check_end(self) -> None:
         """Python takes a broken header for the end of the archive, and the files behind it would be missing."""

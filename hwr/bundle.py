@@ -79,9 +79,9 @@ def find(location: str) -> Folder:
         InputError: It is neither, the run is unfinished, or its model was changed since.
     """
     folder = Folder.open(location)
+    if location in shipped() and not any(map(folder.has, (CARD, WEIGHTS, manifest.CONFIG))):
+        return Folder.open(str(_SHIPPED / location))  # a folder of that name that holds no model does not hide it
     if folder.is_empty():
-        if location in shipped():
-            return Folder.open(str(_SHIPPED / location))
         raise InputError(f"there is no run or model {location}; models that ship with hwr: {', '.join(shipped())}")
     if folder.has(CARD):
         return folder

@@ -19,13 +19,19 @@ from hwr.storage import Folder
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
 
-# For each kind of folder, the job that makes it and the facts that its manifest must have.
-_KINDS = {
-    "samples": ("ingest", ("fingerprint", "size", "files", "counts")),
-    "run": ("train", ("fingerprint", "metrics")),
-    "predictions": ("label", ("fingerprint", "files", "counts", "model", "alphabet", "size", "images")),
-    "report": ("evaluate", ("headline", "fingerprint")),
-}
+# For each kind of folder, the job that makes it and the facts that its manifest must have, with the form of each.
+_KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "samples": (
+        "ingest", {"fingerprint": str, "size": int, "files": [{"name": str}], "counts": {"splits": dict}},
+    ),
+    "run": ("train", {"fingerprint": str, "metrics": dict}),
+    "predictions": (
+        "label",
+        {"fingerprint": str, "files": [{"name": str, "rows": int}], "counts": dict, "model": str, "alphabet": [str],
+         "size": int, "images": {"location": str}},
+    ),
+    "report": ("evaluate", {"headline": str, "fingerprint": str}),
+}  # fmt: skip
 
 
 class Claim(Enum):
@@ -100,6 +106,9 @@ def require(folder: Folder, kind: str) -> dict[str, Any]:
     missing = [fact for fact in needed if fact not in manifest]
     if missing:
         raise InputError(f"{folder.name}/{MANIFEST} is damaged: it lacks {', '.join(missing)}")
+    wrong = [fact for fact, form in needed.items() if not _has_form(manifest[fact], form)]
+    if wrong:
+        raise InputError(f"{folder.name}/{MANIFEST} is damaged: hwr {job} does not write such {', '.join(wrong)}")
     return manifest
 
 
@@ -121,6 +130,15 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[key] = value
     return found
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    """Whether JSON is of a type, a list of a form, or an object whose fields have at least these forms."""
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_has_form(one, form[0]) for one in value)
+    if isinstance(form, dict):
+        return isinstance(value, dict) and all(name in value and _has_form(value[name], form[name]) for name in form)
+    return isinstance(value, form)
 
 
 def _plain(settings: Mapping[str, Any]) -> Any:

@@ -4,12 +4,13 @@ The cut depends on the inputs alone, never on the number of workers. So a file t
 job that died goes on with the missing ones, and what comes out is the same however often it died and wherever it ran.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hwr.errors import InputError
 from hwr.storage import Folder
 
 _PARTS, _FEWEST, _MOST = 32, 128, 8192
@@ -37,10 +38,21 @@ def split(table: pa.Table) -> list[pa.Table]:
     return [table.slice(start, end - start) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def missing(parts: Sequence[pa.Table], done: Folder) -> list[pa.Table]:
-    """The parts whose Parquet file is not yet in a folder."""
+def missing(parts: Sequence[pa.Table], done: Folder, **same: str) -> list[pa.Table]:
+    """The parts whose Parquet file is not yet in a folder or, where columns are named, is not what it should be.
+
+    Args:
+        parts: All parts of the job.
+        done: The folder of their files.
+        same: Name of a column in the files to the column of the parts whose values it repeats. A file that is damaged,
+            or was made of other rows, counts as missing.
+    """
     there = set(done.names())
-    return [part for part in parts if f"{_name(part)}.parquet" not in there]
+    return [
+        part
+        for part in parts
+        if (file := f"{_name(part)}.parquet") not in there or (same and not _is_of(part, done, file, same))
+    ]
 
 
 def files(parts: Sequence[pa.Table], out: Folder, under: str) -> list[dict[str, Any]]:
@@ -55,6 +67,15 @@ def files(parts: Sequence[pa.Table], out: Folder, under: str) -> list[dict[str, 
     return [
         {"name": name, "rows": len(part), "bytes": out.bytes(name)} for name, part in zip(names, parts, strict=True)
     ]
+
+
+def _is_of(part: pa.Table, done: Folder, file: str, same: Mapping[str, str]) -> bool:
+    """Whether a file can be read, all of it, and is of a part's rows."""
+    try:
+        found = done.read_table(file)
+    except InputError:
+        return False
+    return all(theirs in found.schema.names and found[theirs].equals(part[ours]) for theirs, ours in same.items())
 
 
 def _name(part: pa.Table) -> str:

@@ -133,7 +133,10 @@ def _chosen(labels: Sequence[str], only: str | None) -> list[int]:
     """The numbers of the labels to choose from, in the model's order."""
     if only is None:
         return list(range(len(labels)))
-    wanted = Alphabet.parse(only).labels
+    try:
+        wanted = Alphabet.parse(only).labels
+    except InputError as error:
+        raise InputError(f"--only {only!r}: {error}") from None
     unknown = [label for label in wanted if label not in labels]
     if unknown:
         raise InputError(

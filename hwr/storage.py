@@ -94,6 +94,13 @@ class Folder:
         """The last part of the path: ``mnist`` for ``data/mnist``."""
         return os.path.basename(self.path)
 
+    def is_within(self, other: "Folder") -> bool:
+        """Whether this is another folder or lies below it, by whatever links either is named."""
+        if self.fs.type_name != other.fs.type_name:
+            return False
+        inner, outer = (os.path.realpath(one.path) if one.is_local else one.path for one in (self, other))
+        return f"{inner}/".startswith(f"{outer.rstrip('/')}/")
+
     def kind(self) -> pafs.FileType:
         """Whether a file, a folder or nothing is found here."""
         return self.fs.get_file_info(self.path).type
@@ -188,20 +195,25 @@ class Folder:
         with self.fs.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
             return bytes(stream.read())
 
-    def write_bytes(self, name: str, data: bytes | pa.Buffer) -> None:
+    def write_bytes(self, name: str, data: bytes | pa.Buffer, *, flush: bool = True) -> None:
         """Write a whole file so that it is there complete or not at all.
 
         Locally it is written beside its place, flushed to disk and renamed; an object store shows a file only once
         it is complete.
 
+        Args:
+            name: The file.
+            data: What it holds.
+            flush: Whether a local file is on the disk on return. Whoever writes many may see to that once for all.
+
         Raises:
             OutputError: The disk is full or the folder cannot be written.
         """
-        with self.writing(name) as file:
+        with self.writing(name, flush=flush) as file:
             file.write(data)
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[IO[bytes]]:
+    def writing(self, name: str, *, flush: bool = True) -> Iterator[IO[bytes]]:
         """Write a file piece by piece so that, as with `write_bytes`, it is there complete or not at all.
 
         For an object store the pieces wait in a temporary file: a stream that is broken off there would be kept as if
@@ -214,7 +226,7 @@ class Folder:
         try:
             self.fs.create_dir(os.path.dirname(path), recursive=True)
             if self.is_local:
-                with _replacing(path) as file:
+                with _replacing(path, flush=flush) as file:
                     yield file
                 return
             with SpooledTemporaryFile(_SPOOLED) as pieces:
@@ -333,7 +345,7 @@ def _stamp(info: pafs.FileInfo) -> str:
 
 
 @contextmanager
-def _replacing(path: str) -> Iterator[IO[bytes]]:
+def _replacing(path: str, *, flush: bool) -> Iterator[IO[bytes]]:
     folder, name = os.path.split(path)
     beside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"  # hidden, so that no reader takes a leftover for data
     try:
@@ -342,7 +354,8 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
                 fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed, also by a kill: then it may be swept
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
         if os.path.exists(beside):

@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop ends like Ctrl-C, with one line
+    _open_streams()
     job, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -68,6 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return status
     except KeyboardInterrupt:  # while Ray was starting or stopping
         return _said(job, 130, INTERRUPTED)
+
+
+def _open_streams() -> None:
+    """Stand in for an output stream that was closed before this process began: Python has none for it then.
+
+    Its number is taken too, so that no file that is opened later gets what is written past Python's streams.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere < number:
+                os.dup2(nowhere, number)
+            setattr(sys, name, open(nowhere, "w"))  # noqa: SIM115 - for as long as the process lives
 
 
 def _said(job: str, status: int, line: str) -> int:

@@ -5,23 +5,21 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import tyro
 
 from hwr import bundle, listing, manifest, parts
 from hwr.bundle import Card
 from hwr.errors import InputError
-from hwr.outputs import label_studio, rows, table
-from hwr.outputs.label_studio import file_address
-from hwr.outputs.sort_into import sort_into
+from hwr.outputs import rows, table
 from hwr.predictor import load
 from hwr.report import labelled
 from hwr.report.tally import COLUMNS, Tally, write_summary
-from hwr.sources import FILES, Samples, Source, open_images, read_by_id
-from hwr.sources.raw import Files
+from hwr.sources import Samples, open_images, read_by_id
 from hwr.storage import Folder
 from pipelines import cli, console
+from pipelines._handed_out import HandOut, owner
 from pipelines._label_worker import Answers, LabelPart
+from pipelines._listed import is_whole, write_down
 from pipelines._ray import SPARE_CPUS, cluster, run_parts
 
 # Workers that share a GPU: reading images takes far longer than scoring them there.
@@ -63,7 +61,7 @@ class Config:
     """Folder to copy the images into, one folder inside it a character; hwr ingest --format image-folder reads it."""
     label_studio: cli.Text = None
     """File for tasks that Label Studio imports, the least sure first; how it shows them is written beside it, as
-    .xml."""
+    .xml. The README says what Label Studio needs to show images of this machine."""
     workers: cli.Count = None
     """Processes that label in parallel: as many as there are CPUs, and up to eight a GPU, if it is not given."""
 
@@ -84,68 +82,35 @@ def run(config: Config) -> None:
         raise InputError(f"--top-k must be at least 1, not {config.top_k}")
     least = _least(config, cards)
     source, images = open_images(config.images, config.split), Folder.open(config.images)
-    _check_outputs(config, out, images, source)
     settings = {
         "images": images.location, "split": config.split, "model": [model.location for model in models],
         "only": config.only, "min_confidence": least, "top_k": config.top_k, "tta": config.tta,
     }  # fmt: skip
     inputs = {model.location: bundle.fingerprint(model) for model in models}
+    extra = HandOut(config.sort_into, config.label_studio, owner(out, settings, inputs))
+    extra.check(out, images, source)
+    index = source.index()  # before the claim: what cannot be listed leaves no folder behind
     claim = manifest.claim(out, "predictions", settings, inputs)
-    todo, new = _listed(source, out, alphabet, config.images)
-    if claim is manifest.Claim.COMPLETE and not new:
+    new = write_down(index, out, None if isinstance(source, Samples) else alphabet, images)
+    del index  # a million inputs are large; they are written down
+    if claim is manifest.Claim.COMPLETE and not new and is_whole(out):
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(out, 'predictions'))}")
     else:
         told = f" ({new:,} of them new)" if claim is not manifest.Claim.NEW and new else ""
-        left = parts.missing(todo, out / "predictions")
-        total = sum(map(len, todo))
-        console.milestone(f"{config.images}: {total:,} images{told}, {len(left)} of {len(todo)} parts to do")
-        answers = Answers(models, config.only, config.top_k, least, config.tta)
-        _label(left, {"source": source, "answers": answers, "out": out}, config.workers)
-        about = {
-            "model": ", ".join(model.location for model in models), "alphabet": alphabet,
-            "size": cards[0].size, "min_confidence": least,
-            "images": {"location": images.location, "split": config.split},
-        }  # fmt: skip
-        facts = _finish(out, todo, about)
-        manifest.complete(out, "predictions", facts)
+        about = _about(settings, alphabet, cards[0].size)
+        job = {"source": source, "answers": Answers(models, config.only, config.top_k, least, config.tta), "out": out}
+        facts = _make(config, out, job, about, told)
         console.milestone(f"{config.out}: {_sentence(facts)}; see {table.NAME} and {labelled.NAME}")
-    _hand_out(config, out, source, todo)
+    extra.write(out, source)
 
 
-def _check_outputs(config: Config, out: Folder, images: Folder, source: Source) -> None:
-    """Refuse what cannot be written before anything is done."""
-    for flag, folder in (("--out", out), ("--sort-into", config.sort_into and Folder.open(config.sort_into))):
-        if folder and f"{folder.path}/".startswith(f"{images.path}/"):
-            raise InputError(
-                f"{flag} {folder.name} lies inside --images {config.images}: its files would be read as images"
-            )
-    if config.label_studio and not isinstance(source, FILES):
-        raise InputError("--label-studio shows image files: give --images a folder, a list of files or a file")
-
-
-def _listed(source: Source, out: Folder, alphabet: list[str], name: str) -> tuple[list[pa.Table], int]:
-    """Write down what is to be labelled, beyond what was written down before: all parts, and how many rows are new."""
-    folder = out / "inputs"
-    known = listing.read(folder)
-    found = listing.news(source.index(), known, name)
-    if len(found) and out.has(manifest.MANIFEST):
-        out.remove(manifest.MANIFEST)  # no longer complete
-    if not isinstance(source, Samples):
-        found = _with_truth(found, alphabet, known)
-    return parts.split(listing.add(folder, found, known)), len(found)
-
-
-def _with_truth(index: pa.Table, alphabet: list[str], known: pa.Table | None) -> pa.Table:
-    """Keep the labels of an index only where they are truth.
-
-    A folder's name is taken for the truth only where every image lies in a folder named by a character of the model:
-    a folder of scans that happens to be called ``A`` must not pass for one.
-    """
-    readable = pc.is_null(index["reason"])
-    earlier = [] if known is None else known["label"].filter(pc.is_null(known["reason"])).unique().to_pylist()
-    if {*earlier, *index["label"].filter(readable).unique().to_pylist()} <= set(alphabet):
-        return index
-    return index.set_column(index.schema.get_field_index("label"), "label", pa.nulls(len(index), pa.string()))
+def _about(settings: dict[str, Any], alphabet: list[str], size: int) -> dict[str, Any]:
+    """What the manifest and the pages say of the labelling."""
+    return {
+        "model": ", ".join(settings["model"]), "alphabet": alphabet, "size": size,
+        "min_confidence": settings["min_confidence"],
+        "images": {"location": settings["images"], "split": settings["split"]},
+    }  # fmt: skip
 
 
 def _least(config: Config, cards: list[Card]) -> float:
@@ -173,6 +138,21 @@ def _least(config: Config, cards: list[Card]) -> float:
     return found.min_confidence
 
 
+def _make(config: Config, out: Folder, job: dict[str, Any], about: dict[str, Any], told: str) -> dict[str, Any]:
+    """Label what is left of all that is listed, and complete the folder: what its manifest says."""
+    while True:
+        state = listing.stamps(out / "inputs")
+        listed = listing.require(out / "inputs")
+        todo = parts.split(listed)
+        left = parts.missing(todo, out / "predictions", id="key", label="label")
+        console.milestone(f"{config.images}: {len(listed):,} images{told}, {len(left)} of {len(todo)} parts to do")
+        _label(left, job, config.workers)
+        facts = _finish(out, listed, about)
+        if listing.stamps(out / "inputs") == state:  # else another run of the same command has found more
+            manifest.complete(out, "predictions", facts)
+            return facts
+
+
 def _label(left: list[pa.Table], job: dict[str, Any], wanted: int | None) -> None:
     """Have workers do the parts that are left."""
     if not left:
@@ -184,20 +164,19 @@ def _label(left: list[pa.Table], job: dict[str, Any], wanted: int | None) -> Non
     run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, there.gpus / workers))
 
 
-def _finish(out: Folder, todo: list[pa.Table], about: dict[str, Any]) -> dict[str, Any]:
+def _finish(out: Folder, listed: pa.Table, about: dict[str, Any]) -> dict[str, Any]:
     """Write what people read, and say what there is."""
-    files = parts.files(todo, out, "predictions")
-    done = out / "predictions"
-    table.write(rows.tables(done, table.COLUMNS), out)
-    tally = Tally.of(rows.tables(done, COLUMNS), about["alphabet"])
+    files = parts.files(parts.split(listed), out, "predictions")
+    names = [file["name"] for file in files]
+    table.write(rows.tables(out, names, table.COLUMNS), out)
+    tally = Tally.of(rows.tables(out, names, COLUMNS), about["alphabet"])
     drawn = labelled.pictures(tally)
-    listed = pa.concat_tables(todo)
     page = labelled.render(
         tally, _shown(about), drawn, lambda ids: read_by_id(about["images"], listed, ids, about["size"])
     )
     out.write_bytes(labelled.NAME, page.encode())
     write_summary(out, tally, about)
-    marks = [manifest.fingerprint(out.read_bytes(file["name"])).encode() for file in files]
+    marks = [manifest.fingerprint(out.read_bytes(name)).encode() for name in names]
     return {
         **about, "fingerprint": manifest.fingerprint(*marks), "files": files,
         "counts": {"inputs": tally.inputs, **tally.statuses},
@@ -214,22 +193,6 @@ def _shown(about: dict[str, Any]) -> dict[str, str]:
         "Alphabet": " ".join(about["alphabet"]),
         **limit,
     }
-
-
-def _hand_out(config: Config, out: Folder, source: Source, todo: list[pa.Table]) -> None:
-    """Write what was asked for beside the predictions."""
-    made = manifest.require(out, "predictions")
-    if config.sort_into:
-        read = Files(source, todo)
-        done = sort_into(out / "predictions", Folder.open(config.sort_into), f"{out.location} {made['model']}", read)
-        lost = f", {done.lost:,} could not be read" if done.lost else ""
-        console.milestone(f"{config.sort_into}: {done.copied:,} images copied{lost}")
-    if config.label_studio and isinstance(source, FILES):
-        tables, above = rows.tables(out / "predictions", label_studio.COLUMNS), source.folder
-        label_studio.write(
-            tables, config.label_studio, made["alphabet"], made["model"], lambda key: file_address(above, key)
-        )
-        console.milestone(f"{config.label_studio}: tasks for Label Studio, and how to show them in the .xml beside it")
 
 
 def _sentence(facts: dict[str, Any]) -> str:

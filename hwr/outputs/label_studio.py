@@ -16,6 +16,7 @@ To import them:
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +25,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow.fs import FileType
 
+from hwr.errors import InputError, OutputError
 from hwr.outputs import rows
 from hwr.storage import Folder
 
@@ -32,6 +35,35 @@ COLUMNS = ["id", "status", "prediction", "confidence", "top"]
 
 _CHOICE, _IMAGE = "character", "image"  # the names by which tasks and configuration refer to each other
 _AT_ONCE = 8192
+_LOOKED_AT = 1 << 16  # bytes of a file that show whether it holds tasks; a task has a few hundred
+
+
+def check(location: str) -> None:
+    """Refuse a place where tasks cannot be written, or where something else would be overwritten.
+
+    Args:
+        location: As `write` takes it. Tasks that were written there before may be replaced.
+
+    Raises:
+        InputError: It names no file, or none that leaves a place for the configuration.
+        OutputError: There, or beside it with the ending ``.xml``, lies what `write` did not make.
+    """
+    folder, name = Folder.file(location)
+    if location.endswith("/") or (not folder.is_local and folder.path == "/"):
+        raise InputError(f"--label-studio {location} names a folder: name a file in it, such as tasks.json")
+    if name.lower().endswith(".xml"):
+        raise InputError(
+            f"--label-studio {location} ends in .xml, as the file that is written beside it: name it .json"
+        )
+    for file, is_ours in ((name, _holds_tasks), (_beside(name), _holds_configuration)):
+        kind = (folder / file).kind()
+        if kind == FileType.NotFound:
+            continue
+        with folder.open_file(file) if kind == FileType.File else BytesIO() as content:
+            if not is_ours(content.read(_LOOKED_AT)):
+                raise OutputError(
+                    f"{folder.name}/{file} exists and is not what --label-studio writes: choose another name"
+                )
 
 
 def write(
@@ -53,7 +85,7 @@ def write(
         OutputError: The disk is full or the folder cannot be written.
     """
     folder, name = Folder.file(location)
-    folder.write_bytes(str(PurePosixPath(name).with_suffix(".xml")), configuration(alphabet).encode())
+    folder.write_bytes(_beside(name), configuration(alphabet).encode())
     with folder.writing(name) as file:
         mark = b"[\n"
         for row in _least_sure_first(tables):
@@ -81,6 +113,26 @@ def file_address(images: Folder, id_: str) -> str:
     if images.is_local:
         return f"/data/local-files/?d={quote(f'{images.base}/{id_}')}"
     return f"{images.name.partition('://')[0]}://{images.path}/{id_}"
+
+
+def _beside(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(".xml"))
+
+
+def _holds_tasks(begin: bytes) -> bool:
+    """Whether a file begins as `write` begins it: a task a line, with the fields that `_task` gives it."""
+    mark, _, rest = begin.partition(b"\n")
+    try:
+        task = json.loads(rest.partition(b"\n")[0].rstrip(b","))
+    except (ValueError, RecursionError):
+        return begin == b"[]\n"
+    fields = task["data"].keys() if isinstance(task, dict) and isinstance(task.get("data"), dict) else set()
+    return mark == b"[" and fields == {_IMAGE, "file", "status"} and task.keys() == {"data", "predictions"}
+
+
+def _holds_configuration(begin: bytes) -> bool:
+    """Whether a file begins as any `configuration` does."""
+    return begin.startswith(configuration(["?"]).partition("<Choice ")[0].encode())
 
 
 def _least_sure_first(tables: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:

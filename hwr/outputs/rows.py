@@ -1,6 +1,6 @@
 """The predictions of a folder, one Parquet file after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -9,19 +9,19 @@ import pyarrow.compute as pc
 from hwr.storage import Folder
 
 
-def names(predictions: Folder) -> list[str]:
-    """The Parquet files of a folder of predictions, in the order in which they are read."""
-    return [name for name in predictions.names() if name.endswith(".parquet")]
-
-
-def tables(predictions: Folder, columns: list[str]) -> Iterator[pa.Table]:
+def tables(out: Folder, names: Iterable[str], columns: list[str]) -> Iterator[pa.Table]:
     """Columns of `hwr.schema.PREDICTIONS`, one table a file.
 
+    Args:
+        out: The folder of a labelling.
+        names: The files, as its manifest names them; another that lies there is not part of it.
+        columns: Which columns.
+
     Raises:
-        InputError: A file is damaged.
+        InputError: A file is missing or damaged.
     """
-    for name in names(predictions):
-        yield predictions.read_table(name, columns)
+    for name in names:
+        yield out.read_table(name, columns)
 
 
 def answers(rows: pa.Table) -> pa.Array:

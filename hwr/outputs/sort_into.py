@@ -9,14 +9,13 @@ of the predictions that is sorted is not looked at again.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from hwr.errors import OutputError
 from hwr.manifest import fingerprint
-from hwr.outputs import rows
 from hwr.sources.files import SUFFIXES
 from hwr.sources.label_folders import ABSTAINED, UNREADABLE, folder_name
 from hwr.storage import Folder
@@ -26,7 +25,6 @@ STATE = ".hwr-sorted.json"  # hidden, so that ingest does not take it for an inp
 Read = Callable[[str], bytes | None]
 """The bytes of an input's image file by its id; None where there is no file, or it may not be read."""
 
-_BESIDE = ".hwr-copying"
 _LONGEST = 150  # bytes of an id that a file's name shows
 _KINDS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif",
           b"RIFF": ".webp"}  # fmt: skip
@@ -45,15 +43,15 @@ class Sorted:
     lost: int
 
 
-def claim(target: Folder, owner: str) -> dict[str, int]:
-    """Take a folder for one labelling, or find that it is its own already.
+def sorted_already(target: Folder, owner: str) -> dict[str, int] | None:
+    """Whether a folder may be taken for one labelling; nothing is written.
 
     Args:
         target: A new or empty folder, or one that was sorted before.
-        owner: What the predictions are: their location and the model's fingerprint, say.
+        owner: What the predictions are: their location, the settings and the fingerprints of the models, say.
 
     Returns:
-        The files of predictions that are sorted already, and their size in bytes.
+        The files of predictions that are sorted already, and their size in bytes; None where it is new.
 
     Raises:
         OutputError: It holds something else.
@@ -66,40 +64,48 @@ def claim(target: Folder, owner: str) -> dict[str, int]:
         return done
     if not target.is_empty():
         raise OutputError(f"{target.name} exists and was not made by hwr: choose another --sort-into")
-    target.write_json(STATE, {"owner": owner, "done": {}})
-    return {}
+    return None
 
 
-def sort_into(predictions: Folder, target: Folder, owner: str, read: Read) -> Sorted:
+def sort_into(out: Folder, names: Sequence[str], target: Folder, owner: str, read: Read) -> Sorted:
     """Copy every image into the folder of its answer, or of those that abstained or could not be read.
 
     Run again, it goes on where it was stopped, takes up files of predictions that have come since, and leaves the
     rest alone.
 
     Args:
-        predictions: The folder of Parquet files.
+        out: The folder of a labelling.
+        names: Its files of predictions.
         target: Where to put the images.
-        owner: As `claim` has it.
+        owner: As `sorted_already` has it.
         read: How to get an image; called from one thread, in the order of the rows.
 
     Raises:
         InputError: A file of predictions is damaged.
         OutputError: The target holds something else, is full or cannot be written.
     """
-    done = claim(target, owner)
+    done = sorted_already(target, owner)
+    if done is None:
+        done = {}
+        target.write_json(STATE, {"owner": owner, "done": done})
     copied = lost = 0
-    for name in rows.names(predictions):
-        size = predictions.bytes(name)
+    for name in names:
+        size = out.bytes(name)
         if done.get(name) == size:
             continue
-        for key, folder in _places(predictions, name):
+        # A part that was made anew since: what of it is sorted may have been moved, and stays where it is.
+        there = {PurePosixPath(path).name for path, _ in target.walk()} if name in done else set()
+        for key, folder in _places(out, name):
             data = read(key)
             lost += data is None
-            copied += data is not None and _put(target, f"{folder}/{file_name(key, data)}", data)
+            if data is not None and (file := file_name(key, data)) not in there:
+                copied += _put(target, f"{folder}/{file}", data)
         if target.is_local:
             os.sync()  # once a part, not a file: what is recorded as copied is on the disk
         done = {**done, name: size}
         target.write_json(STATE, {"owner": owner, "done": done})
+    if copied:
+        target.sweep()
     return Sorted(copied, lost)
 
 
@@ -119,9 +125,9 @@ def file_name(key: str, data: bytes) -> str:
     return f"{short}~{fingerprint(key.encode())}{suffix}"
 
 
-def _places(predictions: Folder, name: str) -> Iterator[tuple[str, str]]:
+def _places(out: Folder, name: str) -> Iterator[tuple[str, str]]:
     """Each input's id, and the folder that it belongs into."""
-    table = predictions.read_table(name, ["id", "status", "prediction"])
+    table = out.read_table(name, ["id", "status", "prediction"])
     folders: dict[Any, str] = {"abstained": ABSTAINED, "unreadable": UNREADABLE}
     for batch in table.to_batches(8192):
         for key, status, answer in zip(*(column.to_pylist() for column in batch.columns), strict=True):
@@ -130,19 +136,7 @@ def _places(predictions: Folder, name: str) -> Iterator[tuple[str, str]]:
 
 def _put(target: Folder, name: str, data: bytes) -> bool:
     """Write a file if it is not there whole; whether it was not."""
-    if not target.is_local:
-        if target.has(name) and target.bytes(name) == len(data):
-            return False
-        target.write_bytes(name, data)
-        return True
-    path, beside = f"{target.path}/{name}", f"{target.path}/{_BESIDE}"
-    try:
-        if os.path.isfile(path) and os.path.getsize(path) == len(data):
-            return False
-        with open(beside, "wb") as file:
-            file.write(data)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.replace(beside, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {target.name}/{name}: {error.strerror}") from error
+    if target.has(name) and target.bytes(name) == len(data):
+        return False
+    target.write_bytes(name, data, flush=False)
     return True

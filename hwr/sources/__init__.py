@@ -80,7 +80,8 @@ def open_images(location: str, split: str | None) -> Source:
     """Open what ``hwr label`` reads, a path or URI.
 
     - a samples folder that ``hwr ingest`` made, or one split of it;
-    - a folder of Parquet files: directly in it lie ``.parquet`` files, and neither image files nor folders;
+    - a folder of Parquet files: some lie directly in it, or in its folder ``data`` as the Hugging Face hub has them,
+      and there is no image file anywhere below; all that lie below are read;
     - any other folder: all image files below it (`ImageFolder`);
     - a zip or tar archive: all image files in it (`ImageArchive`);
     - a list of image files, ``.txt`` or ``.csv`` (`ImageList`);
@@ -99,7 +100,7 @@ def open_images(location: str, split: str | None) -> Source:
         raise InputError(f"--split {split} needs a samples folder, but {location} is not one that hwr ingest made")
     if kind == pafs.FileType.Directory:
         files = _only_parquet(folder)
-        return ParquetImages(folder, files, needs_labels=False) if files else ImageFolder(folder)
+        return ParquetImages(folder, files, needs_labels=False) if files else ImageFolder(folder, needs_splits=False)
     return _open_file(location)
 
 
@@ -118,13 +119,20 @@ def _open_file(location: str) -> Source:
 
 
 def _only_parquet(folder: Folder) -> tuple[str, ...]:
-    """The Parquet files directly in a folder; none where there are image files or folders too."""
+    """The Parquet files of a folder that is one of them, as `open_images` says; none of any other."""
+    tops = dict(folder.look())
+    if not any(map(_is_parquet, tops)) and not (tops.get("data") and any(map(_is_parquet, (folder / "data").names()))):
+        return ()  # a folder of a million images is not walked twice
     found = []
-    for name, is_folder in folder.look():  # at the first image it is known: a million are not looked at twice
-        if is_clutter(name):
+    for path, _ in folder.walk():
+        if is_clutter(path):
             continue
-        if is_folder or name.lower().endswith(SUFFIXES):
+        if path.lower().endswith(SUFFIXES):
             return ()
-        if name.lower().endswith(".parquet"):
-            found.append(name)
+        if _is_parquet(path):
+            found.append(path)
     return tuple(sorted(found))
+
+
+def _is_parquet(path: str) -> bool:
+    return path.lower().endswith(".parquet") and not is_clutter(path)

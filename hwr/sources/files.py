@@ -106,7 +106,7 @@ def raw_bytes(top: Folder | Archive, path: str, size: int) -> bytes | None:
         path: The file's path in it, with ``/``.
         size: Its size in bytes, 0 if it is not known.
     """
-    if size > MAX_BYTES:
+    if size > MAX_BYTES or "\0" in path:
         return None
     if (
         isinstance(top, Folder)

@@ -35,9 +35,10 @@ class ImageArchive:
         A path that leads out of the archive is a reject. Of two files with one path the later counts, as in unpacking.
 
         Raises:
-            InputError: The archive is damaged, has no file in it, or folders of splits and of labels side by side.
+            InputError: The archive is damaged, or has no file in it.
         """
-        return Layout(f"{self.archive.folder.name}/{self.name}", inside=f"{self.name}!/").index(self._files())
+        where = f"{self.archive.folder.name}/{self.name}"
+        return Layout(where, inside=f"{self.name}!/", needs_splits=False).index(self._files())
 
     def _files(self) -> Iterator[File]:
         stamp = self.archive.stamp

@@ -99,7 +99,8 @@ class ImageCsv:
         if image is None:
             found = ", ".join(header)
             raise InputError(
-                f"{where} has no column of file names among {found}: call it image, or name it (--image-column)"
+                f"{where} has no column of file names among {found}: "
+                "call it image, or name it to hwr ingest with --image-column"
             )
         if label is None and len(header) == 2:
             label = 1 - image

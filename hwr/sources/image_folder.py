@@ -22,11 +22,13 @@ class ImageFolder:
         folder: The top.
         labels: Folder name to label, where not every name is a label; otherwise the name is the label.
         writer_pattern: What finds the writer in a path; see `hwr.sources.files.writers`.
+        needs_splits: Whether it must be clear which folders are splits.
     """
 
     folder: Folder
     labels: Mapping[str, str] | None = None
     writer_pattern: str | None = None
+    needs_splits: bool = True
 
     @property
     def name(self) -> str:
@@ -40,7 +42,8 @@ class ImageFolder:
             InputError: There is no such folder, no file in it, or it has folders of splits and of labels side by side.
         """
         self.folder.require()
-        return Layout(self.folder.name, self.labels, self.writer_pattern).index(self._files())
+        layout = Layout(self.folder.name, self.labels, self.writer_pattern, needs_splits=self.needs_splits)
+        return layout.index(self._files())
 
     def _files(self) -> Iterator[File]:
         for path, stamp in self.folder.walk():

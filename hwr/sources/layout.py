@@ -40,18 +40,20 @@ class Layout:
         labels: Folder name to label, where not every name is a label; otherwise the name is the label.
         writer_pattern: What finds the writer in a path; see `hwr.sources.files.writers`.
         inside: What comes before each path in its key.
+        needs_splits: Whether folders of splits and of labels side by side are refused; otherwise all are labels.
     """
 
     where: str
     labels: Mapping[str, str] | None = None
     writer_pattern: str | None = None
     inside: str = ""
+    needs_splits: bool = True
 
     def index(self, files: Iterable[File]) -> pa.Table:
         """One row a file, in their order, as `hwr.sources.base.INDEX`.
 
         Raises:
-            InputError: There are no files, or folders of splits and of labels side by side.
+            InputError: There are no files, or folders of splits and of labels side by side where splits are needed.
         """
         tops: set[str] = set()
         found = []
@@ -67,7 +69,7 @@ class Layout:
         """Whether the folders at the top are splits and not labels."""
         others = sorted(top for top in tops if top.lower() not in SPLIT_WORDS)
         splits = sorted(tops.difference(others))
-        if others and len(splits) > 1:  # one alone may be a label, such as a word
+        if self.needs_splits and others and len(splits) > 1:  # one alone may be a label, such as a word
             raise InputError(
                 f"{self.where} has the folders {' and '.join(splits)} beside others, such as {others[0]!r}: "
                 "are they splits or labels? Move one kind elsewhere"

@@ -77,7 +77,10 @@ def _image_column(schema: pa.Schema, named: str | None, where: str) -> str:
     found = images if len(images) == 1 else [name for name in images if name.lower() in _IMAGES]
     if len(found) != 1 or schema.names.count(found[0]) > 1:
         many = f"{len(images)} columns that may hold images" if images else "no column of images"
-        raise InputError(f"{where} has {many}: name one with --image-column; its columns are {_listed(schema)}")
+        raise InputError(
+            f"{where} has {many}: call one of them image, or name it to hwr ingest with --image-column; "
+            f"its columns are {_listed(schema)}"
+        )
     return str(found[0])
 
 

@@ -29,7 +29,10 @@ class Samples:
     @staticmethod
     def is_samples(folder: Folder) -> bool:
         """Whether `hwr ingest` made this folder, finished or not."""
-        return folder.has(manifest.CONFIG) and folder.read_json(manifest.CONFIG).get("kind") == "samples"
+        try:
+            return folder.has(manifest.CONFIG) and folder.read_json(manifest.CONFIG).get("kind") == "samples"
+        except InputError:  # a file of this name that somebody else's program wrote
+            return False
 
     @property
     def name(self) -> str:

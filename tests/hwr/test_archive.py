@@ -84,3 +84,23 @@ def test_files_with_long_names_are_found_behind_the_headers_that_hold_these(tmp_
     found = archive(tmp_path / "x.tar.gz")
     assert list(found.sizes()) == list(files)
     assert {name: found.read_bytes(name) for name in reversed(files)} == files
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_second_name_of_a_file_in_a_tar_is_that_file(tmp_path, mode):
+    with tarfile.open(tmp_path / "x.tar", mode) as whole:
+        info = tarfile.TarInfo("./one.png")
+        info.size = 3
+        whole.addfile(info, io.BytesIO(b"one"))
+        for name, target in {"two.png": "./one.png", "three.png": "two.png", "out.png": "../one.png",
+                             "passwd.png": "/etc/passwd", "later.png": "last.png"}.items():  # fmt: skip
+            link = tarfile.TarInfo(f"./{name}")
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            whole.addfile(link)
+        info = tarfile.TarInfo("last.png")
+        whole.addfile(info)
+    found = archive(tmp_path / "x.tar")
+    assert [found.read_bytes(name) for name in ("two.png", "one.png", "three.png")] == [b"one"] * 3
+    assert [found.sizes()[name] for name in ("one.png", "two.png", "three.png")] == [3, 3, 3]
+    for name in ("out.png", "passwd.png", "later.png"):
+        assert reason(found.read_bytes, name) == "not-a-file"

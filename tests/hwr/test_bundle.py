@@ -163,3 +163,16 @@ def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
     for name in (bundle.CARD, bundle.WEIGHTS):
         (tmp_path / "emnist47" / name).write_bytes((tmp_path / name).read_bytes())
     assert bundle.load(bundle.find("emnist47"))[1] == CARD
+
+
+def test_a_folder_without_a_model_does_not_hide_one_that_ships(tmp_path, monkeypatch, saved):
+    monkeypatch.chdir(tmp_path)
+    shipped = bundle.find("emnist47").location
+    (tmp_path / "emnist47").mkdir()
+    (tmp_path / "emnist47" / "notes.txt").touch()
+    assert bundle.find("emnist47").location == shipped
+    (tmp_path / "emnist47" / "notes.txt").rename(tmp_path / "emnist47" / "config.json")
+    with pytest.raises(InputError, match="its train did not finish"):
+        bundle.find("emnist47")
+    bundle.save(Folder.open("emnist47"), saved[1].state_dict(), CARD)
+    assert bundle.find("emnist47").location == str(tmp_path / "emnist47")

@@ -15,10 +15,10 @@ def out(tmp_path):
 
 def test_a_folder_goes_from_new_to_resumed_to_complete(out):
     claims = [manifest.claim(out, "samples", {"size": 28}, {"raw": "1"}) for _ in range(2)]
-    manifest.complete(out, "samples", {"counts": 3, "size": 28, "files": [], "fingerprint": "1"})
+    manifest.complete(out, "samples", {"counts": {"splits": {}}, "size": 28, "files": [], "fingerprint": "1"})
     claims.append(manifest.claim(out, "samples", {"size": 28}, {"raw": "1"}))
     assert claims == [Claim.NEW, Claim.RESUMED, Claim.COMPLETE]
-    assert manifest.require(out, "samples")["counts"] == 3
+    assert manifest.require(out, "samples")["counts"] == {"splits": {}}
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,18 @@ def test_damaged_files_are_one_line(out):
 
 def test_fingerprints_feel_boundaries():
     assert manifest.fingerprint(b"ab", b"c") != manifest.fingerprint(b"a", b"bc")
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [{"counts": []}, {"counts": {}}, {"counts": {"splits": 3}}, {"size": "28"}, {"files": {}}, {"files": [1]},
+     {"files": [{"rows": 1}]}, {"fingerprint": None}],
+)  # fmt: skip
+def test_a_fact_of_another_type_is_one_line(out, fact):
+    facts = {"counts": {"splits": {}}, "size": 28, "files": [{"name": "a"}], "fingerprint": "1"}
+    manifest.complete(out, "samples", facts)
+    assert manifest.require(out, "samples")["size"] == 28
+    manifest.complete(out, "samples", facts | fact)
+    (name,) = fact
+    with pytest.raises(InputError, match=rf"manifest\.json is damaged: hwr ingest does not write such {name}"):
+        manifest.require(out, "samples")

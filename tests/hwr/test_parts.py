@@ -33,3 +33,18 @@ def test_what_is_written_is_not_missing_and_can_be_collected(tmp_path):
     assert [(entry["name"], entry["rows"]) for entry in files] == [
         ("done/part-00000.parquet", 128), ("done/part-00001.parquet", 128), ("done/part-00002.parquet", 44),
     ]  # fmt: skip
+
+
+def test_a_file_that_is_damaged_or_of_other_rows_is_missing(tmp_path):
+    done = Folder.open(str(tmp_path))
+    pieces = parts.cut(pa.table({"row": range(600), "other": range(600)}), "part")
+    for number, piece in enumerate(pieces):
+        done.write_table(f"part-0000{number}.parquet", piece.rename_columns(["id", "other", "part"]))
+    assert parts.missing(pieces, done, id="row") == []
+    whole = (tmp_path / "part-00001.parquet").read_bytes()
+    (tmp_path / "part-00001.parquet").write_bytes(whole[:-100])
+    (tmp_path / "part-00002.parquet").write_bytes(whole)
+    (tmp_path / "part-00003.parquet").write_bytes(b"")
+    done.write_table("part-00004.parquet", pieces[4].select(["other"]))
+    assert parts.missing(pieces, done) == []
+    assert parts.missing(pieces, done, id="row") == pieces[1:]

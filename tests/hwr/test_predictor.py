@@ -8,7 +8,7 @@ from hwr import bundle, models
 from hwr.bundle import Card
 from hwr.device import as_input, place
 from hwr.errors import InputError
-from hwr.predictor import Predictor
+from hwr.predictor import Predictor, load
 from hwr.storage import Folder
 
 CPU = torch.device("cpu")
@@ -101,3 +101,9 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(tmp_path, glyph
     monkeypatch.setattr(predictor, "_score", lambda _: small(torch.zeros(41)))
     with pytest.raises(torch.OutOfMemoryError):
         predictor(glyphs)
+
+
+@pytest.mark.parametrize(("only", "why"), [("AA", "'A' come twice"), ("", "needs at least one character")])
+def test_characters_that_are_no_alphabet_are_told_by_their_flag(only, why):
+    with pytest.raises(InputError, match=rf"^--only '{only}': an alphabet .*{why}"):
+        load([bundle.find("emnist47")], only)

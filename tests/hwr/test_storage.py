@@ -133,3 +133,13 @@ def test_broken_json_is_one_line(tmp_path):
 def test_a_path_that_is_not_utf8_is_one_line():
     with pytest.raises(InputError, match=r"'scans/\\udcff' is not valid UTF-8: rename it"):
         Folder.open("scans/\udcff")
+
+
+def test_a_folder_lies_within_another_by_whatever_links_it_is_named(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    real, link, beside = (Folder.open(str(tmp_path / name)) for name in ("real", "link", "real-too"))
+    assert all(one.is_within(other) for one in (real / "new", link / "new", link) for other in (real, link))
+    assert real.is_within(Folder.open("/"))
+    assert not any(one.is_within(other) for one, other in [(beside, real), (Folder.open(str(tmp_path)), link)])
+    assert not Folder("s3://a", pa.fs.SubTreeFileSystem("/", pa.fs.LocalFileSystem()), real.path).is_within(real)

@@ -79,3 +79,16 @@ def test_wrong_flags_read_the_same_on_every_terminal(encoding):
     assert done.stderr.endswith(end)
     assert done.stderr.count("\n") == 1
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_not_keep_a_job_from_its_work(tmp_path, closed):
+    """Nor is what would have been said written into files that are opened later."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    words = f"label --images {tmp_path}/in --model emnist47 --out {tmp_path}/out"
+    command = f"{sys.executable} -m pipelines {words} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "manifest.json").exists()

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from hwr.errors import HwrError
 from hwr.outputs import label_studio
 from hwr.storage import Folder
 from tests.hwr.outputs.predictions import NAMES, abstained, ok, table, unreadable
@@ -118,3 +119,47 @@ def test_files_of_a_store_keep_their_address():
 
 def test_nothing_to_look_at_is_an_empty_list(tmp_path):
     assert written(tmp_path, table(unreadable("a"))) == written(tmp_path) == []
+
+
+def test_only_what_was_written_here_before_is_replaced(tmp_path):
+    place = str(tmp_path / "out" / "tasks.json")
+    label_studio.check(place)
+    assert not (tmp_path / "out").exists()
+    written(tmp_path)
+    label_studio.check(place)
+    written(tmp_path, table(*map(ok, NAMES)))
+    label_studio.check(place)
+    for name in ("tasks.json", "tasks.xml"):
+        path = tmp_path / "out" / name
+        whole = path.read_bytes()
+        for other in (
+            b"",
+            b"<svg/>",
+            b"\x89PNG",
+            b"[]",
+            b"{}",
+            b"[\n[]\n]\n",
+            b'[\n{"data": 1},\n',
+            b"[\n" + b"[" * 60_000,
+        ):
+            path.write_bytes(other)
+            with pytest.raises(HwrError, match=rf"out/{name} exists and is not what --label-studio writes"):
+                label_studio.check(place)
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(HwrError, match=rf"out/{name} exists"):
+            label_studio.check(place)
+        path.rmdir()
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("/", "names a folder"), ("new/", "names a folder"), ("x.xml", "ends in .xml"), ("x.XML", "ends in .xml"),
+     ("", "name is empty"), ("/dev/null", "/dev/null exists")],
+)  # fmt: skip
+def test_a_place_for_no_tasks_is_refused(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HwrError, match=message):
+        label_studio.check(name)
+    assert list(tmp_path.iterdir()) == []

@@ -8,9 +8,10 @@ from tests.hwr.outputs.predictions import abstained, ok, stored, table, unreadab
 
 
 def test_files_come_in_order_and_nothing_else_is_read(tmp_path):
-    folder = stored(Folder.open(str(tmp_path)), table(ok("1")), table(ok("2"), ok("3")))
+    folder = stored(Folder.open(str(tmp_path)), table(ok("1")), table(ok("2"), ok("3")), table(ok("another run's")))
     folder.write_bytes("notes.txt", b"")
-    assert [part["id"].to_pylist() for part in rows.tables(folder, ["id"])] == [["1"], ["2", "3"]]
+    names = ["part-00000.parquet", "part-00001.parquet"]
+    assert [part["id"].to_pylist() for part in rows.tables(folder, names, ["id"])] == [["1"], ["2", "3"]]
 
 
 def test_an_answer_is_the_prediction_or_the_best_guess_of_one_that_abstained():

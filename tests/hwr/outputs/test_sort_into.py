@@ -44,7 +44,8 @@ def images(top: Path) -> dict[str, bytes]:
 
 
 def run(predictions, tmp_path, scans, owner="mine"):
-    return sort_into(predictions, Folder.open(str(tmp_path / "out")), owner, lambda key: raw_bytes(scans, key, 0))
+    target = Folder.open(str(tmp_path / "out"))
+    return sort_into(predictions, predictions.names(), target, owner, lambda key: raw_bytes(scans, key, 0))
 
 
 def test_every_image_is_in_the_folder_of_its_answer_and_the_originals_are_untouched(tmp_path, scans, predictions):
@@ -96,10 +97,10 @@ def test_a_stopped_copy_is_finished_and_equals_an_undisturbed_one(tmp_path, scan
 
     other = Folder.open(str(tmp_path / "other"))
     with pytest.raises(KeyboardInterrupt):
-        sort_into(predictions, other, "mine", dies)
+        sort_into(predictions, predictions.names(), other, "mine", dies)
     half = next((tmp_path / "other" / "A").iterdir())
     half.write_bytes(b"")  # as a machine that lost its power may leave it
-    made = sort_into(predictions, other, "mine", lambda key: raw_bytes(scans, key, 0))
+    made = sort_into(predictions, predictions.names(), other, "mine", lambda key: raw_bytes(scans, key, 0))
     assert made.copied == 3
     assert images(tmp_path / "other") == whole
 
@@ -111,7 +112,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, scans, predictions):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
     with pytest.raises(OutputError, match=r"mine exists and was not made by hwr"):
-        sort_into(predictions, Folder.open(str(tmp_path / "mine")), "mine", lambda _: None)
+        sort_into(predictions, [], Folder.open(str(tmp_path / "mine")), "mine", lambda _: None)
     assert os.listdir(tmp_path / "mine") == ["letter.txt"]
 
 
@@ -129,7 +130,7 @@ def test_a_store_gets_the_same_files(tmp_path, scans, predictions):
     run(predictions, tmp_path, scans)
     (tmp_path / "store").mkdir()
     store = Folder("mock://s", pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()), "store")
-    assert sort_into(predictions, store, "mine", lambda key: raw_bytes(scans, key, 0)).copied == 6
+    assert sort_into(predictions, predictions.names(), store, "mine", lambda key: raw_bytes(scans, key, 0)).copied == 6
     assert images(tmp_path / "store") == images(tmp_path / "out")
 
 
@@ -166,3 +167,48 @@ def test_a_name_shows_where_the_image_came_from(key, data, begins, ends):
     name = file_name(key, data)
     assert name.startswith(begins)
     assert name.endswith(ends)
+
+
+def test_two_that_copy_at_the_same_time_do_not_write_into_each_others_files(tmp_path, scans, predictions):
+    """One begins while the other is within an image, and ends before it."""
+    target, begun = Folder.open(str(tmp_path / "out")), []
+    write = type(target).write_bytes
+
+    def interrupted(self, name, data, **how):
+        if name.endswith(".png") and not begun:
+            begun.append(name)
+            with self.writing(name, **how) as file:
+                file.write(data[:10])
+                run(predictions, tmp_path, scans)
+                file.write(data[10:])
+            return
+        write(self, name, data, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(target), "write_bytes", interrupted)
+        run(predictions, tmp_path, scans)
+    assert begun
+    assert sorted(images(tmp_path / "out").values()) == sorted(files(tmp_path / "scans").values())
+
+
+def test_what_a_killed_copy_left_is_cleared_away(tmp_path, scans, predictions):
+    (tmp_path / "out" / "0").mkdir(parents=True)
+    (tmp_path / "out" / "0" / ".a.png.0123abcd.tmp").touch()
+    (tmp_path / "out" / ".hwr-sorted.json").write_text('{"owner": "mine", "done": {}}')
+    run(predictions, tmp_path, scans)
+    assert not list((tmp_path / "out").rglob(".*.tmp"))
+
+
+def test_a_path_that_no_file_has_is_lost_and_no_error(scans):
+    assert raw_bytes(scans, "nul\0.png", 0) is None
+
+
+def test_what_was_moved_stays_moved_when_its_part_was_made_anew(tmp_path, scans, predictions):
+    run(predictions, tmp_path, scans)
+    (wrong,) = (tmp_path / "out" / "A").iterdir()
+    wrong.rename(tmp_path / "out" / "0" / wrong.name)
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "scans" / "gone.png")
+    predictions.write_table("part-00001.parquet", table(ok("b/a.png", "A"), abstained("q.png"), ok("gone.png", "Z")))
+    assert run(predictions, tmp_path, scans).copied == 1
+    assert not list((tmp_path / "out" / "A").iterdir())
+    assert len(list((tmp_path / "out" / "Z").iterdir())) == 1

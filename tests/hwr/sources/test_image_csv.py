@@ -86,7 +86,7 @@ def test_columns_are_named_or_found(top):
     assert source(top).index()["label"].to_pylist() == list("012345")
     (top / "some.csv").write_text("a,b\n1,2\n")
     with pytest.raises(
-        InputError, match=r"has no column of file names among a, b: call it image, or name it \(--image-column\)"
+        InputError, match=r"has no column of file names among a, b: call it image, or name it to hwr ingest with"
     ):
         source(top).index()
     with pytest.raises(InputError, match="has no column 'c' for --label-column: it has a, b"):

@@ -81,9 +81,6 @@ def test_folders_of_splits_and_clutter_in_an_archive_are_those_of_a_folder(tmp_p
         {"file": "train/A/1.png", "label": "A", "split": "train"},
         {"file": "test/B/2.png", "label": "B", "split": "test"},
     ]
-    zipped(tmp_path / "x.zip", ["train/1.png", "test/1.png", "other/1.png"])
-    with pytest.raises(InputError, match=r"x\.zip has the folders test and train beside others, such as 'other'"):
-        outcome(tmp_path / "x.zip")
     zipped(tmp_path / "x.zip", [".hidden"])
     with pytest.raises(InputError, match=r"x\.zip has no files in it"):
         outcome(tmp_path / "x.zip")
@@ -214,7 +211,33 @@ def test_parquet_is_read_by_file_and_by_folder(tmp_path):
     assert isinstance(open_images(str(tmp_path), None), ImageFolder)
     (tmp_path / "1.png").unlink()
     (tmp_path / "A").mkdir()
+    assert outcome(tmp_path).keys() == {"a.parquet#0", "a.parquet#1", "b.parquet#0", "b.parquet#1"}
+    put(tmp_path, ["A/1.png"])
     assert isinstance(open_images(str(tmp_path), None), ImageFolder)
+
+
+def test_parquet_is_read_from_the_folders_of_the_hub(tmp_path):
+    (tmp_path / "data").mkdir()
+    assert isinstance(open_images(str(tmp_path), None), ImageFolder)
+    pq.write_table(table(["x", "y"]), tmp_path / "data" / "train-00000-of-00001.parquet")
+    (tmp_path / "README.md").touch()
+    assert outcome(tmp_path) == {
+        "data/train-00000-of-00001.parquet#0": ("x", None),
+        "data/train-00000-of-00001.parquet#1": ("y", "not-an-image"),
+    }
+    put(tmp_path, ["pictures/1.png"])
+    assert isinstance(open_images(str(tmp_path), None), ImageFolder)
+
+
+def test_images_need_no_splits(tmp_path):
+    names = ["train/1.png", "test/1.png", "other/1.png"]
+    put(tmp_path / "in", names)
+    zipped(tmp_path / "x.zip", names)
+    found = {name: (name.partition("/")[0], None) for name in names}
+    assert outcome(tmp_path / "in") == found
+    assert outcome(tmp_path / "x.zip") == {f"x.zip!/{key}": row for key, row in found.items()}
+    put(tmp_path / "splits", ["train/A/1.png", "test/A/1.png"])
+    assert set(outcome(tmp_path / "splits").values()) == {("A", None)}
 
 
 def test_a_class_number_that_means_nothing_here_does_not_keep_an_image_from_being_read(tmp_path):
@@ -281,3 +304,19 @@ def test_a_few_of_any_kind_are_read_by_id(listed):
         assert found.keys() == {key}
         assert np.array_equal(found[key], expected)
     assert isinstance(open_images(str(listed / "a.parquet"), None), ParquetImages)
+
+
+def test_a_table_without_a_clear_column_is_told_what_labelling_can_do(tmp_path):
+    pq.write_table(table(["x", "y"]).rename_columns(["one", "two"]).append_column("three", [[GOOD, GOOD]]),
+                   tmp_path / "a.parquet")  # fmt: skip
+    (tmp_path / "list.csv").write_text("scan,label\na,b\n")
+    for name in ("a.parquet", "list.csv"):
+        with pytest.raises(InputError, match="image, or name it to hwr ingest with --image-column"):
+            outcome(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "no JSON", '{"kind": "mine"}', ""])
+def test_another_programs_config_does_not_keep_a_folder_from_being_read(tmp_path, content):
+    put(tmp_path, ["1.png"])
+    (tmp_path / "config.json").write_text(content)
+    assert reasons(tmp_path) == {"1.png": None, "config.json": "not-an-image"}

@@ -336,7 +336,10 @@ def test_each_unusable_set_has_its_line(tmp_path, digits):
         (tmp_path / "a.parquet").write_bytes(damaged)
         refused("a.parquet is not a readable Parquet file")
     write(tmp_path / "a.parquet", {"scan": images, "photo": images, "label": [1] * 5})
-    refused("has 2 columns that may hold images: name one with --image-column; its columns are scan, photo, label")
+    refused(
+        "has 2 columns that may hold images: call one of them image, or name it to hwr ingest with --image-column; "
+        "its columns are scan, photo, label"
+    )
     refused("has no columns 'x': --image-column takes one of scan, photo, label", image_column="x")
     refused("has no columns 'x': --label-column takes one of scan, photo, label", label_column="x")
     refused("has no images in 'label', but int64", image_column="label")
