@@ -121,7 +121,11 @@ def test_the_folder_holds_the_page_its_pictures_and_glyphs(tmp_path):
     out = tmp_path / "report"
     made = manifest.require(Folder.open(str(out)), "report")
     assert set(made["files"]) | {"config.json", "manifest.json"} == set(contents(out))
-    assert {"report.html", "report.json", "confusion.png", "f1.png", "confidence.png"} <= set(made["files"])
+    assert set(made["files"]) == {
+        "report.html", "report.json", "answers.parquet", "classification_report.txt", "suspects.csv", "confusion.png",
+        "f1.png", "confidence.png", "predicted.png", "reliability.png", "coverage.png", "pairs.png", "mistakes.png",
+        "samples.png",
+    }  # fmt: skip
     html = (out / "report.html").read_text()
     assert html.count('class="glyph"') > 30
     assert "could not be read any more" not in html
