@@ -1,6 +1,6 @@
 """A person's corrections of labels, laid over an index of inputs before anything is made of them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,44 +19,52 @@ class Corrections:
     """What inputs really show, by id.
 
     Attributes:
-        name: The file as the user wrote it; used in messages.
-        location: An absolute path or URI that means it from any working directory.
-        fingerprint: Its content hash.
+        name: The files as the user wrote them; used in messages.
+        files: Absolute path or URI of each, that means it from any working directory, to its content hash.
         labels: Id to label in NFC.
     """
 
     name: str
-    location: str
-    fingerprint: str
+    files: Mapping[str, str]
     labels: Mapping[str, str]
 
     @classmethod
-    def open(cls, location: str, alphabet: Collection[str] | None = None, flag: str = "") -> Self:
-        """Read a CSV as `hwr.labels_csv.read_labels` does.
+    def open(cls, locations: Sequence[str], alphabet: Collection[str] | None = None, flag: str = "") -> Self:
+        """Read CSVs as `hwr.labels_csv.read_labels` does; where several name an input, the last one counts.
 
         Args:
-            location: The file, as a path or URI.
+            locations: The files, as paths or URIs.
             alphabet: The labels that there may be; None for any.
             flag: What said so, for messages.
 
         Raises:
-            InputError: It cannot be read, or a label is empty or none that there may be.
+            InputError: One cannot be read, or a label is empty or none that there may be.
         """
-        file = labels_csv.read_file(location)
-        labels = {}
+        files: dict[str, str] = {}
+        labels: dict[str, str] = {}
+        for location in locations:
+            file = labels_csv.read_file(location)
+            files[file.location] = manifest.fingerprint(file.data)
+            labels |= cls._read(file, alphabet, flag)
+        return cls(", ".join(locations), files, labels)
+
+    @staticmethod
+    def _read(file: labels_csv.File, alphabet: Collection[str] | None, flag: str) -> dict[str, str]:
+        location = file.name
+        labels: dict[str, str] = {}
         for key, label in labels_csv.read_labels(file.data, file.name).labels.items():
             if label is None:
                 raise InputError(
                     f"{location} has no label for {key!r}: a correction says what the image shows, so fill the label "
                     "in or remove the line"
                 )
-            labels[key] = label.strip() or label  # as the sources have labels, but one may be a space
+            labels[key] = label
             if alphabet is not None and labels[key] not in alphabet:
                 raise InputError(
                     f"{location} has the label {labels[key]!r} for {key!r}, which {flag} does not have: mend the "
                     "line, or give others"
                 )
-        return cls(location, file.location, manifest.fingerprint(file.data), labels)
+        return labels
 
     def require(self, ids: pa.ChunkedArray, source: str) -> None:
         """Check that there is an input for each correction.

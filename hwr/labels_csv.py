@@ -104,6 +104,10 @@ def _labels(header: list[str], rows: Iterable[list[str]], name: str) -> Labels:
 
 def _places(header: list[str], name: str) -> tuple[int, int, dict[str, int]]:
     """Where the id, the label and each of the groups stand in a row."""
+    header = [column.strip() for column in header]
+    twice = next((column for column in ("file", "id", "label", *GROUPS) if header.count(column) > 1), None)
+    if twice:
+        raise InputError(f"{name} has the column {twice} more than once: keep one")
     place = {column: number for number, column in enumerate(header)}
     key = next((place[column] for column in ("file", "id") if column in place), None)
     if key is None or "label" not in place:
@@ -113,5 +117,6 @@ def _places(header: list[str], name: str) -> tuple[int, int, dict[str, int]]:
 
 
 def _text(cell: str) -> str:
-    """What a cell says; few differ, so equal ones become one object."""
-    return sys.intern(normalize("NFC", restore(cell)))
+    """What a cell says, without spaces around it, unless it is nothing else; equal ones become one object."""
+    text = normalize("NFC", restore(cell))
+    return sys.intern(text.strip() or text)

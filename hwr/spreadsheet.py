@@ -18,13 +18,19 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 def write_csv(out: IO[bytes], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write rows as CSV in UTF-8 (RFC 4180), one after the other.
 
-    Texts become `safe`. None becomes an empty cell.
+    Texts become `safe`. None becomes an empty cell. A row with a cell that begins with a space is quoted, since many
+    readers drop such a space otherwise.
     """
     text = io.TextIOWrapper(out, "utf-8", newline="")
     try:
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(header)
-        writer.writerows([safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+        plain, quoted = (
+            csv.writer(text, quoting=how, lineterminator="\r\n") for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
+        plain.writerow(header)
+        for row in rows:
+            texts = [cell for cell in row if isinstance(cell, str)]
+            writer = quoted if any(cell[:1] == " " for cell in texts) else plain
+            writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in row])
     finally:
         text.detach()  # or it would close the file, which is not its own
 

@@ -322,6 +322,11 @@ class Folder:
         return int(self.fs.get_file_info(f"{self.path}/{name}").size)
 
 
+def without_secrets(text: str) -> str:
+    """A text without the user names and passwords of the URIs in it, for pages that are handed on."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "…@", text)
+
+
 def is_clutter(path: str) -> bool:
     """Whether systems left a file behind, rather than a person: hidden ones, or beneath a hidden folder."""
     parts = path.split("/")

@@ -23,7 +23,7 @@ from hwr.report.origin import Origin
 from hwr.report.recognition import Report
 from hwr.sources import read_by_id
 from hwr.spreadsheet import to_csv
-from hwr.storage import Folder
+from hwr.storage import Folder, without_secrets
 from pipelines import cli, console
 
 SUSPECTS = "suspects.csv"
@@ -77,12 +77,13 @@ def run(config: Config) -> None:
         console.milestone(f"{config.out} is already complete: {manifest.require(out, 'report')['headline']}")
         return
 
-    origin = Origin.of(folder, made["images"])
+    listed = listing.require(folder / "inputs")
+    origin = Origin.of(folder, made["images"], listed["stamp"][0].as_py() if len(listed) else None)
     report = Report.of(predictions, made["alphabet"], {**origin.groups, **(truth.groups if truth else {})})
     against = Against.of(report, earlier.answers, earlier.location) if earlier else None
     evaluation = Evaluation.of(report, origin, names, against)
     facts = _facts(folder, made, settings)
-    files = _write(out, evaluation, facts, listing.require(folder / "inputs"), made)
+    files = _write(out, evaluation, facts, listed, made)
     line = headline(evaluation)
     mark = manifest.fingerprint(out.read_bytes(ANSWERS))
     manifest.complete(out, "report", {"headline": line, "fingerprint": mark, "files": files})
@@ -119,7 +120,8 @@ def headline(evaluation: Evaluation) -> str:
     """The report in one line."""
     report = evaluation.report
     if report.scores is None:
-        return f"{report.statuses['ok']:,} answers, of which none has a known truth"
+        counts = ", ".join(f"{count:,} {status}" for status, count in report.statuses.items())
+        return f"{counts}; no answer has a known truth"
     share = report.scores.share
     low, high = share.interval
     parts = [f"accuracy {share.accuracy:.2%} ({low:.2%} to {high:.2%}) over {share.rows:,} answers"]
@@ -146,7 +148,15 @@ def _read_predictions(folder: Folder, made: dict[str, Any]) -> pa.Table:
     expected = sum(file["rows"] for file in made["files"])
     if found != expected:
         raise InputError(f"{folder.name} is damaged: it has {found} rows and its manifest says {expected}; label anew")
-    return pa.concat_tables([schema.PREDICTIONS.empty_table(), *tables])
+    whole = pa.concat_tables([schema.PREDICTIONS.empty_table(), *tables])
+    read = pc.not_equal(whole["status"], "unreadable")
+    sure = pc.fill_null(whole["confidence"].filter(read), float("nan")).to_numpy()
+    if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():
+        raise InputError(
+            f"{folder.name} has confidences that are no probabilities, as a model gives whose weights are no numbers: "
+            "train it anew, and label anew"
+        )
+    return whole
 
 
 def _labels(predictions: pa.Table, made: dict[str, Any]) -> list[str]:
@@ -168,6 +178,10 @@ def _read_report(location: str, predictions: pa.Table) -> _Earlier:
     folder = Folder.open(location)
     made = manifest.require(folder, "report")
     answers = folder.read_table(ANSWERS)
+    if not {"id", "label", "prediction"} <= {
+        each.name for each in answers.schema if each.type in (pa.string(), pa.large_string())
+    }:
+        raise InputError(f"--against {location}: its {ANSWERS} is not what hwr evaluate writes; make that report anew")
     known = predictions["id"].filter(pc.is_valid(predictions["label"]))
     if not pc.any(pc.is_in(answers["id"], known.combine_chunks())).as_py():
         raise InputError(
@@ -190,7 +204,7 @@ def _facts(folder: Folder, made: dict[str, Any], settings: Mapping[str, Any]) ->
         "Held against": settings["against"],
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    return {name: value for name, value in facts.items() if value}
+    return {name: without_secrets(value) for name, value in facts.items() if value}
 
 
 def _write(

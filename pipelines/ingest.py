@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import tyro
@@ -44,9 +44,13 @@ class Config:
     writer_pattern: cli.Text = None
     """Image files: a regular expression whose first group finds the writer in a path, such as -([0-9]+)[.]png$, for
     the samples' writer column and --split-by writer."""
-    corrections: cli.Text = None
+    corrections: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        tyro.conf.arg(metavar="CSV", help_behavior_hint="(optional, may be repeated)"),
+    ] = ()
     """A CSV with columns file (or id) and label, such as the corrections.csv of a report: the inputs that it names get
-    these labels, and every sample keeps its id and split. Leave the other flags as they were, and give a new --out."""
+    these labels, and every sample keeps its id and split. Leave the other flags as they were, and give a new --out. Of
+    several, the last one that names an input counts."""
     size: int = 28
     """Side of the glyphs, in pixels."""
     split: tyro.conf.OmitArgPrefixes[SplitConfig] = field(default_factory=SplitConfig)
@@ -109,14 +113,14 @@ def _raw(config: Config) -> Raw:
 
 
 def _corrections(config: Config) -> Corrections | None:
-    if config.corrections is None:
+    if not config.corrections:
         return None
     characters = _raw(config).characters()
     alphabet = None if characters is None else set(characters.values())
     flag = f"--mapping {config.mapping}" if config.alphabet is None else f"--alphabet {config.alphabet}"
     found = Corrections.open(config.corrections, alphabet, flag)
-    if found.location == Folder.open(config.source).location:
-        raise InputError(f"--corrections {config.corrections} is the --source itself: leave it out")
+    if Folder.open(config.source).location in found.files:
+        raise InputError(f"--corrections {config.source} is the --source itself: leave it out")
     return found
 
 
@@ -140,8 +144,8 @@ def _claim(config: Config, out: Folder, index: pa.Table, corrections: Correction
     settings = _settings(config)
     inputs = {settings["source"]: fingerprint(index)}
     if corrections:
-        settings["corrections"] = corrections.location
-        inputs[corrections.location] = corrections.fingerprint
+        settings["corrections"] = list(corrections.files)
+        inputs |= corrections.files
     manifest.claim(out, "samples", settings, inputs)
     return [*inputs.values()]
 
@@ -188,7 +192,7 @@ def _said(config: Config, counts: dict[str, Any]) -> dict[str, str]:
         "Alphabet": config.alphabet,
         "Mapping": config.mapping,
         "Writers": config.writer_pattern,
-        "Corrections": config.corrections and f"{Folder.open(config.corrections).location}: {_corrected(counts)}",
+        "Corrections": ", ".join(config.corrections) + f": {_corrected(counts)}" if config.corrections else None,
         "Held out by": config.split.split_by,
     }
     return {name: value for name, value in said.items() if value is not None}

@@ -159,7 +159,7 @@ def score(
     confusion = count_confusion(order.encode(truth), order.encode(predicted), len(order))
     characters, macro, weighted = _per_character(confusion, order.labels)
     right = np.array(truth) == np.array(predicted)
-    loss, bounded = likelihood(truth, top) if top is not None else (None, 0)
+    loss, bounded = likelihood(truth, top) if top is not None and top.labels.size else (None, 0)
     return Scores(
         labels=order.labels,
         confusion=confusion,

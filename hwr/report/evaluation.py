@@ -15,6 +15,7 @@ from hwr.metrics.suspects import Suspect
 from hwr.report.origin import Origin
 from hwr.report.recognition import Report
 from hwr.report.shift import Shift
+from hwr.storage import without_secrets
 
 ANSWERS = "answers.parquet"
 """What a report keeps of each input, so that a later one can be held against it."""
@@ -59,7 +60,7 @@ class Against:
         # Missing answers are None, which equals no label.
         rows = rows.astype({"before": object, "after": object}).where(rows.notna(), None)
         found = compare(rows["label"].tolist(), rows["before"].tolist(), rows["after"].tolist(), report.labels)
-        other = int((rows["truth"] != rows["label"]).sum())
+        other = int((rows["truth"].notna() & (rows["truth"] != rows["label"])).sum())
         return cls(location, found, rows[["id", "label", "confidence", "before", "after"]], other)
 
     def flipped(self, which: str) -> pd.DataFrame:
@@ -71,7 +72,7 @@ class Against:
         """The figures, and which inputs flipped."""
         flips = {which: self.flipped(which)["id"].tolist() for which in ("fixed", "broken")}
         return {
-            "report": self.location,
+            "report": without_secrets(self.location),
             **self.comparison.to_json(),
             "other_truth": self.other_truth,
             "flipped": flips,

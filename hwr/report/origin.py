@@ -24,7 +24,8 @@ class Origin:
         card: The model's; None where several voted, or where it has been moved or changed since.
         history: The epochs of the run that made the model, as lines of its ``history.jsonl``; empty where unknown.
         groups: For each of `COMMON` that is known: id to value.
-        learned: Ids of inputs that the model was trained on.
+        learned: Ids of the samples for training: a model may know their labels by heart, also as another version of
+            the samples.
         is_plain: Whether the model answered as it was validated: alone, from its whole alphabet, without ``--tta``.
     """
 
@@ -35,32 +36,33 @@ class Origin:
     is_plain: bool
 
     @classmethod
-    def of(cls, predictions: Folder, images: Mapping[str, Any]) -> Self:
+    def of(cls, predictions: Folder, images: Mapping[str, Any], stamp: str | None) -> Self:
         """Look for it.
 
         Args:
             predictions: A folder of predictions.
             images: The ``images`` entry of its manifest.
+            stamp: That of the inputs when they were listed: samples with another one have been made anew since.
         """
-        settings = predictions.read_json(manifest.CONFIG)["settings"]
+        config = predictions.read_json(manifest.CONFIG)
+        settings, inputs = config["settings"], config["inputs"]
         models = settings.get("model", [])
-        card = _card(models[0]) if len(models) == 1 else None
-        samples = _samples(images)
+        card = _card(models[0], inputs.get(models[0])) if len(models) == 1 else None
+        samples = _samples(images, stamp)
         groups = _groups(samples) if samples else {}
-        known = {entry.get("fingerprint") for entry in card.data} if card else set()
-        learned = samples is not None and samples.fingerprint in known
         return cls(
             card,
             _history(models[0]) if card else [],
             groups,
-            frozenset(name for name, split in groups["split"].items() if split == "train") if learned else frozenset(),
+            frozenset(name for name, split in groups.get("split", {}).items() if split == "train"),
             len(models) == 1 and not settings.get("only") and not settings.get("tta"),
         )
 
 
-def _card(location: str) -> Card | None:
+def _card(location: str, fingerprint: str | None) -> Card | None:
+    folder = Folder.open(location)
     try:
-        return bundle.read_card(Folder.open(location))
+        return bundle.read_card(folder) if bundle.fingerprint(folder) == fingerprint else None
     except InputError:
         return None  # a report says nothing of a model that is gone
 
@@ -76,11 +78,11 @@ def _history(location: str) -> list[dict[str, Any]]:
     return epochs if all(isinstance(each, dict) and each.keys() >= set(COLUMNS) for each in epochs) else []
 
 
-def _samples(images: Mapping[str, Any]) -> Samples | None:
+def _samples(images: Mapping[str, Any], stamp: str | None) -> Samples | None:
     folder = Folder.open(images["location"])
     try:
         found = Samples(folder, images["split"]) if Samples.is_samples(folder) else None
-        return found if found and found.files() else None
+        return found if found and found.fingerprint == stamp and found.files() else None
     except InputError:
         return None  # it is being made anew: what it says may not be of these inputs
 

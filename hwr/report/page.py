@@ -47,7 +47,7 @@ def render(
             },
             listed={(shown.truth, shown.prediction) for shown in chosen.mistakes},
             reviewed=reviewed,
-            long=any(len(label) > 1 for label in report.labels),
+            long=any(len(label) > 1 for label in {*report.labels, *report.rows["label"].dropna()}),
             key=review.fingerprint(reviewed),
             glyphs=found,
             missing=sum(name not in found for name in chosen.framed()),

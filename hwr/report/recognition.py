@@ -139,6 +139,10 @@ class Report:
             found[name] = [self._group(value, np.asarray(known & (values == value))) for value in largest]
         return found
 
+    def known_groups(self, name: str) -> int:
+        """How many sources, splits, writers, … there are among the rows with a truth."""
+        return int(self.groups[name][self.rows["label"].notna()].nunique())
+
     @property
     def divided(self) -> dict[str, list[Group]]:
         """Those of `by_group` that tell groups apart: one group of everything says nothing new."""

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ INDEX = index_of(
 
 
 def corrections(labels):
-    return Corrections("c.csv", "/c.csv", "0", labels)
+    return Corrections("c.csv", {"/c.csv": "0"}, labels)
 
 
 def written(tmp_path, text):
@@ -90,12 +91,21 @@ def test_a_correction_of_no_input_is_one_clear_line():
     corrections({}).require(INDEX["key"], "scans")
 
 
+def test_of_several_files_the_last_one_that_names_an_input_counts(tmp_path):
+    names = [str(tmp_path / f"{name}.csv") for name in ("first", "second")]
+    for name, text in zip(names, ("id,label\na,A\nb,B\n", "id,label\nb,C\nc,D\n"), strict=True):
+        Path(name).write_text(text)
+    found = Corrections.open(names)
+    assert found.labels == {"a": "A", "b": "C", "c": "D"}
+    assert [*found.files] == names
+
+
 def test_labels_are_spelt_as_sources_spell_them(tmp_path):
     location = written(tmp_path, 'id,label,was\n\'=a,e\u0301\nb,"A "\nc," "\n')
-    found = Corrections.open(location)
+    found = Corrections.open([location])
     assert found.labels == {"=a": "é", "b": "A", "c": " "}
-    assert (found.name, found.location) == (location, location)
-    assert Corrections.open(written(tmp_path, "id,label\nb,A\n")).fingerprint != found.fingerprint
+    assert (found.name, [*found.files]) == (location, [location])
+    assert Corrections.open([written(tmp_path, "id,label\nb,A\n")]).files != found.files
 
 
 @pytest.mark.parametrize(
@@ -108,7 +118,7 @@ def test_labels_are_spelt_as_sources_spell_them(tmp_path):
 )
 def test_corrections_that_say_nothing_or_what_there_is_not_are_one_clear_line(tmp_path, text, says):
     with pytest.raises(InputError, match=says) as caught:
-        Corrections.open(written(tmp_path, text), {"A", "B"}, "--alphabet A-Z")
+        Corrections.open([written(tmp_path, text)], {"A", "B"}, "--alphabet A-Z")
     assert "\n" not in str(caught.value)
 
 

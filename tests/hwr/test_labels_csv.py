@@ -20,14 +20,33 @@ def test_a_label_is_the_character_that_was_written_not_a_number_or_a_gap():
     assert read_labels(text.encode(), "truth.csv").labels == expected
 
 
+def bare(text: str) -> str:
+    """A cell as a person means it: spaces around it say nothing, unless there is nothing else."""
+    text = normalize("NFC", text)
+    return text.strip() or text
+
+
 @given(st.dictionaries(cells, st.tuples(cells, cells)))
 def test_what_the_table_writer_wrote_is_read_again(rows):
     written = to_csv(["label", "id", "writer"], [(label, key, writer) for key, (label, writer) in rows.items()])
     found = read_labels(written, "truth.csv")
-    assert found.labels == {key: normalize("NFC", label) or None for key, (label, _) in rows.items()}
+    assert found.labels == {key: bare(label) or None for key, (label, _) in rows.items()}
     assert list(found.labels) == list(rows)
-    writers = {key: normalize("NFC", writer) for key, (_, writer) in rows.items() if writer}
+    writers = {key: bare(writer) for key, (_, writer) in rows.items() if writer}
     assert found.groups == ({"writer": writers} if writers else {})
+
+
+def test_spaces_that_people_leave_say_nothing_but_a_label_may_be_one():
+    found = read_labels(b'file, label ,writer\na.png, A ,w1 \n" b.png"," ",\n', "truth.csv")
+    assert found.labels == {"a.png": "A", " b.png": " "}
+    assert found.groups == {"writer": {"a.png": "w1"}}
+
+
+@pytest.mark.parametrize("column", ["file", "label", "writer"])
+def test_a_column_that_is_there_twice_is_one_clear_line(column):
+    text = f"file,label,writer,{column}\na,b,c,d\n"
+    with pytest.raises(InputError, match=f"truth.csv has the column {column} more than once"):
+        read_labels(text.encode(), "truth.csv")
 
 
 def test_columns_of_groups_are_kept_and_others_are_not():

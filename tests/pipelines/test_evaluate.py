@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -178,7 +179,7 @@ def test_without_truth_the_report_still_stands(tmp_path, capsys):
     found = run(tmp_path)
     assert (found["answered"], found["all_inputs"]) == (None, None)
     assert found["truth"]["without"] == 160
-    assert "none has a known truth" in capsys.readouterr().out
+    assert "no answer has a known truth" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -275,3 +276,39 @@ def test_a_name_that_is_markup_shows_as_text(tmp_path):
     assert html.count("<script") == 1  # the page's own
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 2
     assert "&lt;script&gt;alert(1)&lt;/" in html
+
+
+@pytest.mark.parametrize("confidence", [float("nan"), 1.5, -0.1, None])
+def test_confidences_that_are_no_probabilities_are_one_clear_line(tmp_path, confidence):
+    rows = predict(tmp_path / "labels", rows=20)
+    rows[0] |= {"status": "ok", "confidence": confidence}
+    _write(tmp_path / "labels", rows, tmp_path / "images")
+    with pytest.raises(InputError, match="has confidences that are no probabilities"):
+        run(tmp_path)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_report_to_compare_with_must_be_one_of_the_same_images_and_whole(tmp_path):
+    predict(tmp_path / "labels", rows=20)
+    run(tmp_path, out="before")
+    answers = tmp_path / "before" / "answers.parquet"
+    table = pq.read_table(answers)
+    for wrong, says in (
+        (table.set_column(0, "id", pa.array([f"other/{row}" for row in range(20)])), "has none of the 20 inputs"),
+        (table.drop_columns(["label"]), "is not what hwr evaluate writes"),
+    ):
+        pq.write_table(wrong, answers)
+        with pytest.raises(InputError, match=says):
+            evaluate.run(Config(str(tmp_path / "labels"), str(tmp_path / "now"), against=str(tmp_path / "before")))
+    assert not (tmp_path / "now").exists()
+
+
+def test_no_password_of_a_uri_stands_in_a_report(tmp_path):
+    predict(tmp_path / "labels", rows=20)
+    file = tmp_path / "labels" / "manifest.json"
+    file.write_text(file.read_text().replace("/runs/digits/model", "s3://KEY:SECRET@bucket/model"))
+    run(tmp_path)
+    for name in ("report.html", "report.json"):
+        text = (tmp_path / "report" / name).read_text()
+        assert "SECRET" not in text
+        assert "@bucket/model" in text

@@ -82,7 +82,12 @@ def _run(place: Path, card: Card) -> None:
 def _predict(place: Path, samples: Samples, truth: list, skill: float, random) -> None:
     out = Folder.open(str(place))
     model = str(place.parent / "run" / "model")
-    manifest.claim(out, "predictions", {"model": [model], "only": None, "tta": False}, {})
+    manifest.claim(
+        out,
+        "predictions",
+        {"model": [model], "only": None, "tta": False},
+        {model: bundle.fingerprint(Folder.open(model))},
+    )
     rows = []
     for number, label in enumerate(truth):
         chances = random.dirichlet(np.full(4, 0.5))

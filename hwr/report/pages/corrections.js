@@ -3,7 +3,7 @@
 // RFC 4180. A cell that a spreadsheet would take for a formula gets an apostrophe in front, as every table of hwr does.
 function toCell(text) {
   const safe = /^'*[=+\-@\t\r\n＝＋－＠]/u.test(text) ? `'${text}` : text;
-  return /[",\r\n]/u.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return /^ |[",\r\n]/u.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 function toCsv(rows) {

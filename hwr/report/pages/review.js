@@ -62,7 +62,7 @@ class Review {
   // One input of the grid is a stop for Tab, the last one that was worked on; the arrows lead to the others.
   stop(card) {
     if (this.current) this.current.input.tabIndex = -1;
-    card.input.tabIndex = 0;
+    if (card) card.input.tabIndex = 0;
     this.current = card;
   }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import torch
 
 from hwr import bundle, manifest, models, schema, shards
 from hwr.bundle import Card
@@ -21,7 +22,9 @@ EPOCH = {**dict.fromkeys(COLUMNS, 0.5), "epoch": 1, "best": True}
 def top(tmp_path: Path) -> Path:
     """A run that learned from the samples beside it."""
     card = Card("baseline", ["0", "1"], 28, bundle.PREPROCESSING, [{"location": "d", "fingerprint": "f"}])
+    torch.manual_seed(0)
     bundle.save(Folder.open(str(tmp_path / "run" / "model")), models.build("baseline", 28, 2).state_dict(), card)
+    (tmp_path / "labelled-by").write_text(bundle.fingerprint(Folder.open(str(tmp_path / "run" / "model"))))
     (tmp_path / "run" / "config.json").write_text("{}")
     (tmp_path / "run" / "history.jsonl").write_text(json.dumps(EPOCH) + "\n")
     samples = Folder.open(str(tmp_path / "samples"))
@@ -39,8 +42,10 @@ def top(tmp_path: Path) -> Path:
 def origin(top: Path, *, split: str | None = None, **settings: object) -> Origin:
     """Of predictions with these settings."""
     folder = Folder.open(str(top / "labels"))
-    folder.write_json(manifest.CONFIG, {"settings": {"model": [str(top / "run" / "model")], **settings}})
-    return Origin.of(folder, {"location": str(top / "samples"), "split": split})
+    model = str(top / "run" / "model")
+    inputs = {model: (top / "labelled-by").read_text()}
+    folder.write_json(manifest.CONFIG, {"settings": {"model": [model], **settings}, "inputs": inputs})
+    return Origin.of(folder, {"location": str(top / "samples"), "split": split}, "f")
 
 
 def test_the_model_its_history_and_what_samples_have_in_common_are_found(top):
@@ -66,12 +71,13 @@ def test_answers_that_were_found_otherwise_than_in_validation_are_not_plain(top,
 def test_what_was_moved_or_changed_since_is_not_known(top):
     facts = json.loads((top / "samples" / "manifest.json").read_text())
     (top / "samples" / "manifest.json").write_text(json.dumps({**facts, "fingerprint": "another"}))
-    assert origin(top).learned == set()
+    assert (origin(top).learned, origin(top).groups) == (set(), {})
     (top / "samples" / "manifest.json").unlink()
     assert origin(top).groups == {}
     (top / "run" / "history.jsonl").write_text('{"epoch": 1}\n')
     assert origin(top).history == []
     (top / "run" / "history.jsonl").write_text('{"epoch": 1')
     assert origin(top).history == []
-    (top / "run" / "model" / "model.json").write_text("{}")
+    card = top / "run" / "model" / "model.json"
+    card.write_text(card.read_text() + "\n")  # another model, in the same place
     assert (origin(top).card, origin(top).history) == (None, [])
