@@ -152,7 +152,7 @@ def _claim(config: Config, out: Folder, index: pa.Table, corrections: Correction
 
 def _settings(config: Config) -> dict[str, Any]:
     """What decides the result; what only decides where it is computed, or whether it is accepted, stays out."""
-    settings = {**asdict(config), "source": Folder.open(config.source).location}
+    settings = {**asdict(config), "source": Folder.open(config.source).location, "corrections": None}
     for elsewhere in ("out", "workers", "max_reject_share"):
         del settings[elsewhere]
     return settings
