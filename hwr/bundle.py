@@ -119,6 +119,8 @@ def load(folder: Folder) -> tuple[nn.Module, Card]:
         model.load_state_dict(safetensors.torch.load(folder.read_bytes(WEIGHTS)))
     except (safetensors.SafetensorError, RuntimeError, KeyError) as error:
         raise InputError(f"{folder.name}/{WEIGHTS} does not fit its card: {str(error).splitlines()[0]}") from error
+    if not all(value.isfinite().all() for value in model.state_dict().values()):
+        raise InputError(f"{folder.name}/{WEIGHTS} holds weights that are no finite numbers: train the model anew")
     return model.eval(), card
 
 

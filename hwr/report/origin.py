@@ -45,8 +45,9 @@ class Origin:
             stamp: That of the inputs when they were listed: samples with another one have been made anew since.
         """
         config = predictions.read_json(manifest.CONFIG)
-        settings, inputs = config["settings"], config["inputs"]
-        models = settings.get("model", [])
+        settings, inputs = (each if isinstance(each, dict) else {} for each in map(config.get, ("settings", "inputs")))
+        named = settings.get("model")
+        models = named if isinstance(named, list) and all(isinstance(each, str) for each in named) else []
         card = _card(models[0], inputs.get(models[0])) if len(models) == 1 else None
         samples = _samples(images, stamp)
         groups = _groups(samples) if samples else {}

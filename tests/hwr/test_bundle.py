@@ -176,3 +176,13 @@ def test_a_folder_without_a_model_does_not_hide_one_that_ships(tmp_path, monkeyp
         bundle.find("emnist47")
     bundle.save(Folder.open("emnist47"), saved[1].state_dict(), CARD)
     assert bundle.find("emnist47").location == str(tmp_path / "emnist47")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_one_line(saved, value):
+    folder, model = saved
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] = value
+    bundle.save(folder, model.state_dict(), CARD)
+    with pytest.raises(InputError, match=r"model\.safetensors holds weights that are no finite numbers"):
+        bundle.load(folder)

@@ -68,6 +68,14 @@ def test_answers_that_were_found_otherwise_than_in_validation_are_not_plain(top,
     assert not origin(top, **settings).is_plain
 
 
+@pytest.mark.parametrize("config", [{}, {"settings": [], "inputs": None}, {"settings": {"model": None}}])
+def test_settings_of_another_form_say_nothing(top, config):
+    folder = Folder.open(str(top / "labels"))
+    folder.write_json(manifest.CONFIG, config)
+    found = Origin.of(folder, {"location": str(top / "samples"), "split": None}, "f")
+    assert (found.card, found.history, found.is_plain) == (None, [], False)
+
+
 def test_what_was_moved_or_changed_since_is_not_known(top):
     facts = json.loads((top / "samples" / "manifest.json").read_text())
     (top / "samples" / "manifest.json").write_text(json.dumps({**facts, "fingerprint": "another"}))
