@@ -3,15 +3,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check
+.PHONY: demo test test-library test-jobs check
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
 	$(BIN)/hwr demo
 
-test: .venv/installed
+test: test-library test-jobs
+
+# Beside the jobs, with make -j2, it takes what these leave of the processors: their workers are at nice 15.
+test-library: .venv/installed
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest
+	nice -n 19 $(BIN)/pytest tests/hwr
+
+test-jobs: .venv/installed
+	$(BIN)/pytest tests/pipelines
 
 check: .venv/installed
 	$(BIN)/ruff check
