@@ -117,3 +117,8 @@ def _read_json(text: str, name: str) -> dict[int, str]:
 def _is_label(text: str) -> bool:
     """Whether a text can be shown and written down; half a surrogate pair, for one, cannot."""
     return bool(text) and text.isprintable()
+
+
+def visible(label: str) -> str:
+    """A label of which every character can be seen: a space as a sign, what has no shape as its code point."""
+    return "".join("␣" if c == " " else c if c.isprintable() else f"U+{ord(c):04X}" for c in label)

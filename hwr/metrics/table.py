@@ -5,6 +5,7 @@ from unicodedata import category, east_asian_width
 
 import numpy as np
 
+from hwr.alphabet import visible
 from hwr.metrics.scores import Average, Character, Scores
 
 _LONGEST = 24
@@ -20,7 +21,7 @@ def classification_report(scores: Scores) -> str:
     found = [character for character in scores.characters if character.support or character.predicted]
     share = scores.share
     macro, weighted = _average(found), _average(found, [each.support for each in found])
-    names = [_visible(character.label) for character in found]
+    names = [_named(character.label) for character in found]
     width = max(len("weighted avg"), *map(_cells, names))
     lines = [
         _line("", _HEAD, width),
@@ -34,9 +35,9 @@ def classification_report(scores: Scores) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _visible(label: str) -> str:
-    """A label that can be seen: a space as a sign, what has no shape as its code point, a long one cut."""
-    shown = "".join("␣" if c == " " else c if c.isprintable() else f"U+{ord(c):04X}" for c in label)
+def _named(label: str) -> str:
+    """A label that can be seen and takes up columns; a long one is cut."""
+    shown = visible(label)
     if shown and not _cells(shown[0]):
         shown = f"◌{shown}"  # a mark without a letter would sit on the space before it
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"

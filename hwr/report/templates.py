@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from hwr.alphabet import visible
 from hwr.report.pictures import drawing
 from hwr.report.pictures.drawing import DARK, LIGHT
 from hwr.report.scripts import script
@@ -99,11 +100,6 @@ def named(id_: str, most: int = 100) -> str:
     """The name of an input for a page: its middle left out where it is long, what has no shape as an escape."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in id_)
     return shown if len(shown) <= most else f"{shown[: most // 2 - 1]}…{shown[-(most // 2) :]}"
-
-
-def visible(label: str) -> str:
-    """A label of which every character can be seen: a space as a sign, what has no shape as its code point."""
-    return "".join("␣" if c == " " else c if c.isprintable() else f"U+{ord(c):04X}" for c in label)
 
 
 def percent(share: float, digits: int = 2) -> str:
