@@ -3,13 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-library test-jobs check
+.PHONY: demo test test-library test-jobs test-cluster check
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
 	$(BIN)/hwr demo
 
-test: test-library test-jobs
+test: test-library test-jobs test-cluster
 
 # Beside the jobs, with make -j2, it takes what these leave of the processors: their workers are at nice 15.
 test-library: .venv/installed
@@ -18,6 +18,10 @@ test-library: .venv/installed
 
 test-jobs: .venv/installed
 	$(BIN)/pytest tests/pipelines
+
+# Several machines, played by several raylets on this one.
+test-cluster: .venv/installed
+	$(BIN)/pytest tests/cluster
 
 check: .venv/installed
 	$(BIN)/ruff check
