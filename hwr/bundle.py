@@ -92,6 +92,11 @@ def find(location: str) -> Folder:
     return model
 
 
+def address(folder: Folder) -> str:
+    """What `find` finds a model by on any machine: one that ships with hwr may lie elsewhere there."""
+    return folder.base if folder.path == str(_SHIPPED / folder.base) else folder.location
+
+
 def shipped() -> list[str]:
     """Names of the models that come with hwr."""
     return sorted(path.parent.name for path in _SHIPPED.glob(f"*/{CARD}"))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from hwr import schema
+from hwr import bundle, schema
 from hwr.errors import Reject
 from hwr.predictor import Predictor
 from hwr.sources import Source, read_glyphs
@@ -23,14 +23,14 @@ class Answers:
     """How answers are found.
 
     Attributes:
-        models: Model folders; several vote.
+        models: Models as `hwr.bundle.find` finds them; several vote.
         only: Characters to choose from; all of the models', if not given.
         top_k: How many of the likeliest characters to name.
         least: An answer below this probability is no answer: it is abstained from.
         tta: Whether to look at every image in several ways.
     """
 
-    models: tuple[Folder, ...]
+    models: tuple[str, ...]
     only: str | None
     top_k: int
     least: float
@@ -42,7 +42,7 @@ class LabelPart:
 
     def __init__(self, source: Source, answers: Answers, out: Folder) -> None:
         self.source, self.answers, self.out = source, answers, out
-        self.predictor = Predictor(answers.models, answers.only, tta=answers.tta)
+        self.predictor = Predictor([bundle.find(model) for model in answers.models], answers.only, tta=answers.tta)
 
     def __call__(self, part: pa.Table) -> pa.Table:
         """Write ``predictions/PART.parquet``."""

@@ -1,4 +1,4 @@
-"""The one place that starts, checks and quiets Ray, and that runs a job's parts on it."""
+"""The one place that starts and quiets Ray, and that puts its errors into one line."""
 
 import os
 import re
@@ -6,10 +6,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, redirect_stderr, suppress
-from dataclasses import dataclass
 from typing import Any
 
 # Ray reads these when it is imported. Its own progress bars and logs would bury a job's milestones; the poll decides
@@ -26,63 +25,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 
 import psutil
-import pyarrow as pa
 import ray
-import ray.exceptions
 
 from hwr.errors import HwrError, ResourceError
-from pipelines import console
 
-# Ray Data keeps logical CPUs for itself while a stage runs: workers that take every one of them would starve it, and
-# the job would hang without a word.
-SPARE_CPUS = 2
+# Workers on other machines do not inherit these from this process.
+_FOR_WORKERS = ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "OMP_WAIT_POLICY", "MALLOC_ARENA_MAX")
 
 # The process's own standard error, whatever Python calls so.
 _STDERR = 2
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """What Ray has to give.
-
-    Attributes:
-        cpus: Logical CPUs.
-        gpus: GPUs.
-        nodes: Machines.
-        cpus_on_smallest: Logical CPUs of the smallest machine that has any.
-        memory: Bytes of memory that the smallest of these machines has for work.
-    """
-
-    cpus: int
-    gpus: int
-    nodes: int
-    cpus_on_smallest: int
-    memory: int
-
-    def workers(self, wanted: int | None, gpus_each: int = 0) -> int:
-        """How many workers to run: as many as there is room for, unless a number is asked for.
-
-        Raises:
-            ResourceError: There are too few CPUs or GPUs for the number that is asked for.
-        """
-        most = self.cpus - SPARE_CPUS
-        if wanted is not None and wanted < 1:
-            raise ResourceError(f"--workers must be at least 1, not {wanted}")
-        if gpus_each and (wanted or 1) * gpus_each > self.gpus:
-            raise ResourceError(f"{wanted} workers need a GPU each, but Ray has {self.gpus}: use --workers {self.gpus}")
-        if most < (wanted or 1):
-            advice = f"use --workers {most} or" if most > 0 else "use"
-            raise ResourceError(
-                f"{wanted or 1} worker(s) need {(wanted or 1) + SPARE_CPUS} CPUs, but Ray has {self.cpus} "
-                f"here: {advice} a larger cluster"
-            )
-        return wanted or most
-
-    def cpus_each(self, workers: int) -> int:
-        """CPUs for each of several equal workers, so that they fit on their machines and leave the spare ones."""
-        on_a_machine = -(-workers // self.nodes)
-        return max(1, min((self.cpus - SPARE_CPUS) // workers, self.cpus_on_smallest // on_a_machine))
-
 
 # Ray takes seconds to start: a command does its own work meanwhile.
 _BESIDE = ThreadPoolExecutor(1, "ray")
@@ -133,8 +84,8 @@ def end_process(status: int) -> None:
         os._exit(status)
 
 
-def cluster() -> Cluster:
-    """Wait until Ray is there, and say what it has to give.
+def wait_until_started() -> None:
+    """Wait until Ray is there.
 
     Raises:
         ResourceError: There is no cluster at the address, or Ray cannot start here.
@@ -144,7 +95,6 @@ def cluster() -> Cluster:
         if threading.current_thread() is threading.main_thread():
             # Ray's own handler prints a stack trace; a stop should end like Ctrl-C, with one line.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return _cluster()
 
 
 def _start() -> None:
@@ -157,12 +107,11 @@ def _start() -> None:
     try:
         with _core_kept_quiet():
             if address:
-                ray.init(address, **quiet)
+                ray.init(address, runtime_env={"env_vars": {name: os.environ[name] for name in _FOR_WORKERS}}, **quiet)
             else:
                 # No one takes this machine away with a warning; to watch for that would be one more process.
                 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-                # CPUs are logical: those that Ray Data needs for itself come on top of the real ones.
-                ray.init("local", num_cpus=(os.cpu_count() or 1) + SPARE_CPUS, include_dashboard=False, **quiet)
+                ray.init("local", include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token and bring its ~/.ray/auth_token" if address else ""
         raise ResourceError(f"cannot start or join Ray at {address or 'this machine'}: {cause(error)}{hint}") from error
@@ -210,61 +159,6 @@ def _core_kept_quiet() -> Iterator[None]:
         os.dup2(screen, _STDERR)
         os.close(screen)
         del os.environ["RAY_BACKEND_LOG_LEVEL"]
-
-
-def _cluster() -> Cluster:
-    total = ray.cluster_resources()  # type: ignore[no-untyped-call] # Ray does not type it
-    nodes = ray.nodes()  # type: ignore[no-untyped-call] # nor this
-    able = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU")] or [{"CPU": 0}]
-    smallest = int(min(machine["CPU"] for machine in able))
-    memory = int(min(machine.get("memory", 0) for machine in able))
-    return Cluster(int(total.get("CPU", 0)), int(total.get("GPU", 0)), len(able), smallest, memory)
-
-
-def run_parts(
-    parts: Sequence[pa.Table],
-    work: type[Callable[[pa.Table], pa.Table]],
-    settings: dict[str, Any],
-    *,
-    what: str,
-    workers: int,
-    gpus: float = 0,
-) -> None:
-    """Hand each part to one of a pool of workers, and wait until all are done.
-
-    Args:
-        parts: What to do (`hwr.parts.cut`); a part becomes one block of a Ray data set and is never split or merged.
-        work: A class of callables that take one part, write its file, and return one row with ``rows``, the number of
-            inputs done.
-        settings: Arguments of ``work``.
-        what: What one row is, in the plural, for the progress bar.
-        workers: Size of the pool.
-        gpus: Share of a GPU that each worker takes.
-
-    Raises:
-        HwrError: A worker raised an error that no other try would mend, such as a full disk.
-    """
-    import ray.data  # noqa: PLC0415 - see _start
-
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.execution_options.preserve_order = False
-    # Not from_arrow, which starts a round of tasks to look at what is already known here.
-    done = ray.data.from_blocks(list(parts)).map_batches(
-        work,
-        fn_constructor_kwargs=settings,
-        batch_size=None,
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=min(workers, len(parts))),
-        num_cpus=1,
-        num_gpus=gpus,
-    )
-    try:
-        with console.progress(what, sum(len(part) for part in parts)) as advance:
-            for row in done.iter_rows():
-                advance(row["rows"], "")
-    except (ray.exceptions.RayError, SystemError) as error:
-        raise HwrError(f"a worker failed: {cause(error)}; the same command goes on from what is done") from error
 
 
 def cause(error: BaseException) -> str:

@@ -52,8 +52,8 @@ class Records:
         self.shown = 0
         self._show(0, "starting")
 
-    def add(self, news: Sequence[Any]) -> None:
-        """Take what the workers have told.
+    def add(self, news: Sequence[Any]) -> int:
+        """Take what the workers have told, and say how much it was.
 
         Raises:
             HwrError: One of them failed, for a reason that no other try would mend.
@@ -72,6 +72,7 @@ class Records:
                 console.milestone(f"calibrated: {_calibration_line(item)}")
             else:
                 self._end_epoch(*item)
+        return len(news)
 
     def _start(self, started: Started) -> None:
         """Go on with the records of the epochs that are done, and make up for those that a loss has left out."""
@@ -86,7 +87,7 @@ class Records:
         self._show(len(self.history) * self.steps + started.step, "")
         if self.history or started.step:
             within = f" and {started.step} of {self.steps} steps of the next" if started.step else ""
-            console.milestone(f"going on after epoch {len(self.history)}{within}")
+            console.milestone(f"going on after epoch {len(self.history)}{within}, {started.workers} worker(s)")
 
     def _end_epoch(self, epoch: Epoch, confusion: torch.Tensor) -> None:
         self.history.append(epoch)

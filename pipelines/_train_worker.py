@@ -33,6 +33,9 @@ _VAL_ROWS = 1024
 # Of the memory that a worker may take for samples, half is the shuffle buffer; the rest is on its way there.
 _BUFFER_SHARE = 0.5
 
+# Tasks of one worker that read for it at the same time.
+_READERS = 2
+
 # Tasks take some tenths of a second each, so that one is late by a few hundredths at most.
 _REST_S = 0.05
 
@@ -67,7 +70,7 @@ class Job:
         augment: Settings of the augmentation.
         is_streamed: Whether samples are read anew each epoch.
         memory: Bytes that a worker may take for samples.
-        init: The model to start from.
+        init: The model to start from, as `hwr.bundle.find` finds it.
         keep: How many of the best epochs' checkpoints to keep.
     """
 
@@ -81,7 +84,7 @@ class Job:
     augment: AugmentConfig
     is_streamed: bool
     memory: int
-    init: Folder | None
+    init: str | None
     keep: int
 
     @property
@@ -110,11 +113,13 @@ class Started:
     Attributes:
         history: The epochs that are done.
         step: Steps that are done of the next one.
+        workers: How many there are.
         confusion: Counts (C, C) int64 of the last validation, see `Training`; empty where there was none.
     """
 
     history: tuple[Epoch, ...]
     step: int
+    workers: int
     confusion: torch.Tensor
 
 
@@ -144,7 +149,7 @@ def _train(job: Job, board: Board) -> None:
     training = start(job, device)
     feed, val = _samples(job, device)
     if ranks.is_first:
-        board.tell(Started(tuple(training.history), training.partial.step, training.confusion))
+        board.tell(Started(tuple(training.history), training.partial.step, ranks.world, training.confusion))
     for event in fit(training, feed, val, job.recipe, job.augment, board.is_stopping):
         if not ranks.is_first:
             continue
@@ -189,7 +194,7 @@ def first_model(job: Job) -> nn.Module:
     torch.manual_seed(job.recipe.seed)
     model = models.build(job.architecture, job.size, len(job.alphabet))
     if job.init is not None:
-        other, card = bundle.load(job.init)
+        other, card = bundle.load(bundle.find(job.init))
         if card.size != job.size:
             raise InputError(f"--init reads glyphs of {card.size} pixels, but the data has {job.size}")
         adopt(model, job.alphabet.labels, other.state_dict(), card.alphabet)
@@ -251,13 +256,22 @@ def _read_by_tasks(job: Job, stretches: Sequence[Stretch]) -> Iterable[Glyphs]:
     context.execution_options.preserve_order = True
     context.custom_execution_callback_classes = [_Unhurried]
     context.execution_options.resource_limits = ray.data.ExecutionResources.for_limits(
-        cpu=2, object_store_memory=job.memory * (1 - _BUFFER_SHARE)
+        cpu=_READERS, object_store_memory=job.memory * (1 - _BUFFER_SHARE)
     )
     rows = [
         pa.table({name: [getattr(each, name)] for name in ("piece", "start", "stop", "seed")}) for each in stretches
     ]
+    # Varying is work, for CPUs that the training leaves. Reading is little, and done on the spot beside the training.
+    is_work = job.augment.where == "data"
+    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     tasks = ray.data.from_blocks(rows).map_batches(
-        _read_stretch, fn_kwargs={"job": replace(job, init=None)}, batch_size=None, batch_format="pyarrow", num_cpus=1
+        _read_stretch,
+        fn_kwargs={"job": replace(job, init=None)},
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=_READERS),
+        num_cpus=1 if is_work else 0,
+        label_selector=None if is_work else here,
     )
     for table in tasks.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
         images = np.array(images_from_arrow(table["image"]))

@@ -14,8 +14,9 @@ from hwr.sources import Format, Raw, Source, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import _ingested, cli, console
+from pipelines._cluster import cluster, grown, require_shared
 from pipelines._ingested import LEAKS, OVERVIEW
-from pipelines._ray import cluster, run_parts
+from pipelines._parts import run_parts
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,11 @@ def run(config: Config) -> None:
     console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
     if left:
         job = {"source": source, "out": out, "size": config.size}
-        run_parts(left, shards.MakeShard, job, what="inputs", workers=cluster().workers(config.workers))
+        there = cluster()
+        workers = there.workers(config.workers)
+        require_shared(out, *(Folder.open(place) for place in (config.source, config.images) if place))
+        with grown(there, workers, gpus_each=0, at_least=1):
+            run_parts(left, shards.MakeShard, job, what="inputs", workers=workers)
     changed = changed_ids(index, corrected) if corrections else None
     facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs, changed)
     _refuse_rejects(facts["counts"], config)

@@ -17,10 +17,11 @@ from hwr.report.tally import COLUMNS, Tally, write_summary
 from hwr.sources import Samples, open_images, read_by_id
 from hwr.storage import Folder, without_secrets
 from pipelines import cli, console
+from pipelines._cluster import cluster, grown, require_shared
 from pipelines._handed_out import HandOut, owner
 from pipelines._label_worker import Answers, LabelPart
 from pipelines._listed import is_whole, write_down
-from pipelines._ray import SPARE_CPUS, cluster, run_parts
+from pipelines._parts import run_parts
 
 # Workers that share a GPU: reading images takes far longer than scoring them there.
 _ON_A_GPU = 8
@@ -82,11 +83,11 @@ def run(config: Config) -> None:
         raise InputError(f"--top-k must be at least 1, not {config.top_k}")
     least = _least(config, cards)
     source, images = open_images(config.images, config.split), Folder.open(config.images)
-    settings = {
-        "images": images.location, "split": config.split, "model": [model.location for model in models],
+    settings: dict[str, Any] = {
+        "images": images.location, "split": config.split, "model": [bundle.address(model) for model in models],
         "only": config.only, "min_confidence": least, "top_k": config.top_k, "tta": config.tta,
     }  # fmt: skip
-    inputs = {model.location: bundle.fingerprint(model) for model in models}
+    inputs = dict(zip(settings["model"], map(bundle.fingerprint, models), strict=True))
     extra = HandOut(config.sort_into, config.label_studio, owner(out, settings, inputs))
     extra.check(out, images, source)
     index = source.index()  # before the claim: what cannot be listed leaves no folder behind
@@ -98,8 +99,10 @@ def run(config: Config) -> None:
     else:
         told = f" ({new:,} of them new)" if claim is not manifest.Claim.NEW and new else ""
         about = _about(settings, alphabet, cards[0].size)
-        job = {"source": source, "answers": Answers(models, config.only, config.top_k, least, config.tta), "out": out}
-        facts = _make(config, out, job, about, told)
+        answers = Answers(tuple(settings["model"]), config.only, config.top_k, least, config.tta)
+        # A model that ships with hwr is on each machine, wherever it lies there.
+        reads = [images, *(model for model in models if bundle.address(model) == model.location)]
+        facts = _make(config, reads, {"source": source, "answers": answers, "out": out}, about, told)
         console.milestone(f"{config.out}: {_sentence(facts)}; see {table.NAME} and {labelled.NAME}")
     extra.write(out, source)
 
@@ -138,30 +141,32 @@ def _least(config: Config, cards: list[Card]) -> float:
     return found.min_confidence
 
 
-def _make(config: Config, out: Folder, job: dict[str, Any], about: dict[str, Any], told: str) -> dict[str, Any]:
+def _make(config: Config, reads: list[Folder], job: dict[str, Any], about: dict[str, Any], told: str) -> dict[str, Any]:
     """Label what is left of all that is listed, and complete the folder: what its manifest says."""
+    out = job["out"]
     while True:
         state = listing.stamps(out / "inputs")
         listed = listing.require(out / "inputs")
         todo = parts.split(listed)
         left = parts.missing(todo, out / "predictions", id="key", label="label")
         console.milestone(f"{config.images}: {len(listed):,} images{told}, {len(left)} of {len(todo)} parts to do")
-        _label(left, job, config.workers)
+        if left:
+            _label(left, job, reads, config.workers)
         facts = _finish(out, listed, about)
         if listing.stamps(out / "inputs") == state:  # else another run of the same command has found more
             manifest.complete(out, "predictions", facts)
             return facts
 
 
-def _label(left: list[pa.Table], job: dict[str, Any], wanted: int | None) -> None:
+def _label(left: list[pa.Table], job: dict[str, Any], reads: list[Folder], wanted: int | None) -> None:
     """Have workers do the parts that are left."""
-    if not left:
-        return
     there = cluster()
     if wanted is None and there.gpus:
-        wanted = max(1, min(there.cpus - SPARE_CPUS, _ON_A_GPU * there.gpus))
+        wanted = max(1, min(there.cpus, _ON_A_GPU * there.gpus))
     workers = there.workers(wanted)
-    run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, there.gpus / workers))
+    require_shared(job["out"], *reads)
+    with grown(there, workers, gpus_each=0, at_least=1) as there:
+        run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, there.gpus / workers))
 
 
 def _finish(out: Folder, listed: pa.Table, about: dict[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 import itertools
 import math
 import sys
-import threading
-from concurrent.futures import Future, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,12 +11,11 @@ import numpy.typing as npt
 import ray.train
 import torch
 import tyro
-from ray.train.torch import TorchTrainer
 
 import hwr
 from hwr import bundle, manifest
 from hwr.alphabet import Alphabet
-from hwr.augment import AugmentConfig, Where
+from hwr.augment import AugmentConfig
 from hwr.bundle import Card
 from hwr.calibration import Calibration
 from hwr.errors import HwrError, InputError
@@ -27,23 +24,10 @@ from hwr.storage import Folder
 from hwr.training import Recipe, checkpoints
 from hwr.training.state import read_history
 from pipelines import cli, console
-from pipelines._board import Board
-from pipelines._mlflow import Tracker, tracking
-from pipelines._ray import Cluster, cause, cluster
-from pipelines._records import Records, variations, write_history
-from pipelines._train_worker import Job, Piece, first_model, train_worker
-
-# A worker or machine may be lost this often before the run gives up; each time it goes on from its last checkpoint.
-MAX_FAILURES = 3
-
-# Where Ray Train keeps notes of its own while a run goes on.
-RAY = "ray"
-
-# How samples come to the workers, as it was decided when the run began.
-PLACEMENT = "placement.json"
-
-# How long a stop may take, from the question to the last worker's end.
-STOP_S = 60.0
+from pipelines._mlflow import tracking
+from pipelines._records import variations, write_history
+from pipelines._train_group import RAY, Wanted, train_group
+from pipelines._train_worker import Job, Piece, first_model
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,8 @@ class Config:
     workers: cli.Count = None
     """Training workers: one a GPU, or one a machine where there is none, if it is not given."""
     min_workers: cli.Count = None
-    """Go on with as few as these when machines are lost, and with more again when they are back."""
+    """Go on with as few as these when machines are lost, and with more again when they are back: 1 on several machines,
+    if it is not given."""
     memory: Annotated[float | None, tyro.conf.arg(metavar="GB", help_behavior_hint="(optional)")] = None
     """Memory that each worker may take for samples, in GB; what does not fit is streamed. Half of the machine's, if it
     is not given."""
@@ -108,13 +93,13 @@ def run(config: Config) -> None:
     data = {folder.location: entry["fingerprint"] for folder, entry in zip(folders, facts, strict=True)}
     settings = {
         "alphabet": list(job.alphabet.labels), "model": job.architecture, "recipe": asdict(config.recipe),
-        "augment": asdict(config.augment), "init": bundle.fingerprint(job.init) if job.init else None,
+        "augment": asdict(config.augment), "init": bundle.fingerprint(bundle.find(job.init)) if job.init else None,
     }  # fmt: skip
     if manifest.claim(job.out, "run", settings, data) is manifest.Claim.COMPLETE:
         console.milestone(f"{config.out} is already complete: {_sentence(manifest.require(job.out, 'run'))}")
         return
     with tracking(config.mlflow, job.out, settings) as tracker:
-        calibration = _train(config, job, cluster(), tracker)
+        calibration = train_group(job, folders, Wanted(config.workers, config.min_workers, config.memory), tracker)
         # By the names that the user gave them: the card goes places where this machine's folders mean nothing.
         named = [{"location": folder.name, "fingerprint": data[folder.location]} for folder in folders]
         result = _finish(job, named, settings, calibration)
@@ -145,7 +130,8 @@ def _job(config: Config, folders: tuple[Folder, ...], facts: list[dict[str, Any]
         raise InputError(f"--init {config.init} is a {known}, not a {config.model}: leave --model out")
     job = Job(
         pieces, counts, Folder.open(config.out), config.model or known or "glyphnet", alphabet, sizes.pop(),
-        config.recipe, config.augment, is_streamed=False, memory=0, init=init, keep=config.keep,
+        config.recipe, config.augment, is_streamed=False, memory=0,
+        init=bundle.address(init) if init else None, keep=config.keep,
     )  # fmt: skip
     first_model(job)  # what does not fit together is better found now than by each worker
     return job
@@ -192,115 +178,6 @@ def _rows(
     if (len(table), folder.bytes(file["name"])) != (file["rows"], file["bytes"]):
         raise InputError(f"{folder.name}/{file['name']} is not the file that was ingested: ingest anew")
     return alphabet.encode(table["label"].to_pylist()), np.array(table["split"].to_pylist(), str)
-
-
-def _train(config: Config, job: Job, cluster: Cluster, tracker: Tracker) -> Calibration:
-    """Run the workers, and keep the records while they tell of their epochs; what they say in the end is returned."""
-    wanted = config.workers if config.workers is not None else cluster.gpus or cluster.nodes
-    workers = cluster.workers(wanted, gpus_each=1 if cluster.gpus else 0)
-    if config.min_workers is not None and not 1 <= config.min_workers <= workers:
-        raise InputError(f"--min-workers must be from 1 to the number of workers, {workers}, not {config.min_workers}")
-    cpus = cluster.cpus_each(workers)
-    job = _placed(config, job, cluster, workers, cpus)
-    _, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
-    for name in damaged:
-        console.milestone(f"checkpoint {name} is damaged: going on from the one before it")
-    console.milestone(
-        f"training {job.architecture} on {len(job.alphabet)} characters, {int(job.counts.sum()):,} samples, for up to "
-        f"{job.recipe.epochs} epochs: {workers} worker(s) with {'a GPU' if cluster.gpus else f'{cpus} CPUs'} each, "
-        f"global batch {job.recipe.batch_size}"
-    )
-    elastic = workers if config.min_workers in (None, workers) else (config.min_workers, workers)
-    board = Board()
-    trainer = TorchTrainer(
-        train_worker,
-        train_loop_config={"job": job, "board": board},
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=elastic,  # type: ignore[arg-type] # V2 takes a range
-            use_gpu=cluster.gpus > 0,
-            resources_per_worker={"CPU": cpus, "GPU": 1 if cluster.gpus else 0},
-        ),
-        run_config=ray.train.RunConfig(
-            name=RAY,
-            storage_path=job.out.path,
-            storage_filesystem=job.out.fs,
-            failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
-            logging_config=ray.train.LoggingConfig(log_level="ERROR"),  # type: ignore[call-arg] # V2 takes it
-        ),
-    )
-    return _follow(trainer, job, board, tracker)
-
-
-def _placed(config: Config, job: Job, cluster: Cluster, workers: int, cpus: int) -> Job:
-    """Decide whether samples are streamed and where they are varied, and say why."""
-    on_a_machine = -(-workers // cluster.nodes)
-    memory = int(config.memory * 1e9) if config.memory is not None else cluster.memory // 2 // on_a_machine
-    if config.memory is None and job.out.has(PLACEMENT):
-        # As when the run began, however much memory is free today: within a stream, order depends on it.
-        return _with(job, **job.out.read_json(PLACEMENT))
-    rows = sum(piece.rows for found in job.pieces.values() for piece in found)
-    need = rows * (job.size * job.size + 8)
-    fits = need <= memory
-    where = job.augment.where
-    if where == "auto":
-        idle = cluster.cpus - workers * cpus - 2
-        where = "data" if not fits and not cluster.gpus and idle >= workers else "device"
-    is_streamed = not fits or where == "data"
-    size = f"{need / 1e6:,.0f} MB of samples"
-    why = f"{size} {'fit' if fits else 'do not fit'} in the {memory / 1e6:,.0f} MB that a worker may take for them"
-    console.milestone(
-        f"{why}: they are {'streamed' if is_streamed else 'loaded once'} and varied "
-        f"{'in Ray Data tasks' if where == 'data' else 'on the training device'}"
-    )
-    job.out.write_json(PLACEMENT, {"is_streamed": is_streamed, "where": where, "memory": memory})
-    return _with(job, is_streamed, where, memory)
-
-
-def _with(job: Job, is_streamed: bool, where: Where, memory: int) -> Job:
-    return replace(job, is_streamed=is_streamed, memory=memory, augment=replace(job.augment, where=where))
-
-
-def _follow(trainer: TorchTrainer, job: Job, board: Board, tracker: Tracker) -> Calibration:
-    """Run the trainer beside this thread, which shows progress, keeps the records and hears Ctrl-C.
-
-    In the main thread Ray Train would take Ctrl-C for itself and end the process without a word.
-    """
-    outcome: Future[ray.train.Result] = Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(trainer.fit())
-        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is asked for
-            outcome.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    with console.progress("steps", job.steps * job.recipe.epochs) as show:
-        records = Records(job, tracker, show)
-        try:
-            while not wait([outcome], timeout=0.2).done:
-                records.add(board.take())
-        except HwrError:
-            board.stop()
-            wait([outcome], timeout=STOP_S)
-            raise
-        except KeyboardInterrupt:
-            if records.is_running:
-                console.milestone("stopping: the workers save a checkpoint first (Ctrl-C again ends them at once)")
-                board.stop()
-                if not wait([outcome], timeout=STOP_S).done:
-                    console.milestone(
-                        f"they did not within {STOP_S:.0f} s: what came after the last checkpoint is lost"
-                    )
-                records.add(board.take())
-            raise
-        records.add(board.take())
-    try:
-        outcome.result()
-    except ray.train.TrainingFailedError as error:
-        raise HwrError(f"training stopped: {cause(error)}; the same command goes on from the last epoch") from error
-    if records.calibration is None:
-        raise HwrError("training ended before the model was calibrated; the same command goes on from the last epoch")
-    return records.calibration
 
 
 def _finish(job: Job, data: list[dict[str, str]], settings: dict[str, Any], calibration: Calibration) -> dict[str, Any]:

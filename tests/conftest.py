@@ -44,7 +44,7 @@ def cluster() -> Iterator[None]:
     """One Ray for all tests that need it: jobs find it running and use it."""
     _ray.ray.init(
         "local",
-        num_cpus=5,
+        num_cpus=3,
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",

@@ -61,8 +61,8 @@ class Origin:
 
 
 def _card(location: str, fingerprint: str | None) -> Card | None:
-    folder = Folder.open(location)
     try:
+        folder = bundle.find(location)
         return bundle.read_card(folder) if bundle.fingerprint(folder) == fingerprint else None
     except InputError:
         return None  # a report says nothing of a model that is gone

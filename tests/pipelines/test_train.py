@@ -139,7 +139,7 @@ def test_mlflow_hears_of_every_epoch(samples, tmp_path, monkeypatch):
     ("flags", "message"),
     [
         (["--alphabet", "12X"], "the data has no sample of X: leave it out of --alphabet or add data"),
-        (["--workers", "9"], "9 worker(s) need 11 CPUs, but Ray has 5 here: use --workers 3"),
+        (["--workers", "9"], "9 worker(s) need a CPU each, but Ray has 3 here: use --workers 3"),
         (["--workers", "2", "--min-workers", "3"], "--min-workers must be from 1 to the number of workers, 2, not 3"),
         (["--batch-size", "3", "--workers", "2"], "a batch of 3 sample(s) over 2 worker(s) is too small"),
         (["--memory", "0"], "--memory must be a number from 0.0001 up, not 0.0"),

@@ -1,0 +1,205 @@
+"""What the Ray that a job runs on has to give, or can grow to, and whether its machines see the same files."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import ray.autoscaler.sdk
+import ray.exceptions
+from pyarrow.fs import FileType
+from ray._private.state import state
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from hwr.errors import ResourceError
+from hwr.manifest import CONFIG
+from hwr.storage import Folder
+from pipelines import _ray, console
+
+# How long nothing may be heard before a line says what there is to wait for.
+_SILENCE_S = 60.0
+
+# How often the machines that an autoscaler adds are counted.
+_LOOK_S = 1.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What Ray has to give.
+
+    Attributes:
+        cpus: Logical CPUs.
+        gpus: GPUs.
+        nodes: Machines that have CPUs.
+        cpus_on_smallest: Logical CPUs of the smallest of these.
+        memory: Bytes of memory that the smallest of these has for work.
+        most_cpus: Logical CPUs with all machines that an autoscaler may add; those there are, where there is none.
+        most_gpus: GPUs, likewise.
+    """
+
+    cpus: int
+    gpus: int
+    nodes: int
+    cpus_on_smallest: int
+    memory: int
+    most_cpus: int
+    most_gpus: int
+
+    def workers(self, wanted: int | None, gpus_each: int = 0) -> int:
+        """How many workers to run: one a CPU, unless a number is asked for.
+
+        Raises:
+            ResourceError: There are too few CPUs or GPUs for the number that is asked for, and none will be added.
+        """
+        if wanted is not None and wanted < 1:
+            raise ResourceError(f"--workers must be at least 1, not {wanted}")
+        for kind, each, most in (("GPU", gpus_each, self.most_gpus), ("CPU", 1, self.most_cpus)):
+            if (wanted or 1) * each > most:
+                advice = f"use --workers {most // each} or a larger cluster" if most >= each else "use a larger cluster"
+                raise ResourceError(f"{wanted or 1} worker(s) need a {kind} each, but Ray has {most} here: {advice}")
+        return wanted or max(1, self.cpus)
+
+    def cpus_each(self, workers: int, kept: int = 0) -> int:
+        """CPUs for each of several equal workers, so that they fit on their machines.
+
+        Args:
+            workers: How many.
+            kept: CPUs that are needed for other work.
+
+        Raises:
+            ResourceError: There is no CPU for each.
+        """
+        if workers + kept > self.cpus:
+            raise ResourceError(
+                f"{workers} worker(s), and {kept} more for tasks that vary glyphs, need {workers + kept} CPUs, but Ray "
+                f"has {self.cpus} here: use --augment.where device or a larger cluster"
+            )
+        on_a_machine = -(-workers // self.nodes)
+        return max(1, min((self.cpus - kept) // workers, self.cpus_on_smallest // on_a_machine))
+
+
+def cluster() -> Cluster:
+    """Wait until Ray is there, and say what it has to give.
+
+    Raises:
+        ResourceError: There is no cluster at the address, or Ray cannot start here.
+    """
+    _ray.wait_until_started()
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call] # Ray does not type it
+    able = [node["Resources"] for node in alive if node["Resources"].get("CPU")]
+    cpus, gpus = (int(sum(machine.get(kind, 0) for machine in able)) for kind in ("CPU", "GPU"))
+    most = state.get_max_resources_from_cluster_config() or {}  # what an autoscaler has told; Ray Train asks there too
+    return Cluster(
+        cpus, gpus, len(able),
+        int(min((machine["CPU"] for machine in able), default=0)),
+        int(min((machine.get("memory", 0) for machine in able), default=0)),
+        max(cpus, int(most.get("CPU", 0))), max(gpus, int(most.get("GPU", 0))),
+    )  # fmt: skip
+
+
+@contextmanager
+def grown(there: Cluster, workers: int, gpus_each: int, at_least: int) -> Iterator[Cluster]:
+    """Have an autoscaler add the machines that workers need, and wait for the first of them.
+
+    Args:
+        there: The cluster as it is.
+        workers: How many workers are wanted.
+        gpus_each: GPUs that each needs, beside a CPU.
+        at_least: With how many of them the job can begin.
+
+    Yields:
+        The cluster as it is then. At the end of the job the machines are given back.
+    """
+    if there.cpus >= workers and there.gpus >= workers * gpus_each:
+        yield there
+        return
+    ray.autoscaler.sdk.request_resources(bundles=[{"CPU": 1, **({"GPU": gpus_each} if gpus_each else {})}] * workers)
+    try:
+        kind = "GPU" if gpus_each else "CPU"
+        wanted = f"{workers} worker(s) need a {kind} each"
+        console.milestone(f"{wanted}: waiting until the cluster has grown to at least {at_least}")
+        begun = told = time.monotonic()
+        while there.cpus < at_least or there.gpus < at_least * gpus_each:
+            time.sleep(_LOOK_S)
+            there = cluster()
+            if time.monotonic() - told > _SILENCE_S:
+                told = time.monotonic()
+                count = there.gpus if gpus_each else there.cpus
+                console.milestone(f"{wanted}, and Ray has {count} after {told - begun:,.0f} s: still waiting")
+        yield there
+    finally:
+        ray.autoscaler.sdk.request_resources(bundles=[])
+
+
+def require_shared(out: Folder, *inputs: Folder) -> None:
+    """Check that every machine sees the same local folders: inputs that one lacks would come out as unreadable.
+
+    Args:
+        out: A folder that was claimed by this job, so that its config.json is new.
+        inputs: Folders or files to read.
+
+    Raises:
+        ResourceError: A machine does not see one of them.
+    """
+    local = [folder for folder in inputs if folder.is_local]
+    here = ray.get_runtime_context().get_node_id()
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]  # type: ignore[no-untyped-call]
+    others = [node for node in nodes if node["NodeID"] != here]
+    if not others or not (local or out.is_local):
+        return
+    looks = {}
+    for node in others:
+        where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)  # one that dies now is not asked
+        task: Any = ray.remote(num_cpus=0)(_unseen).options(scheduling_strategy=where)
+        looks[task.remote(local, out, out.stamp(CONFIG))] = node["NodeManagerAddress"]
+    for look, address in looks.items():
+        for name in ray.get(look):
+            raise ResourceError(
+                f"the machine {address} does not see {name} as this one does: put it on a file system that all "
+                "machines have at the same path, or give an s3:// or gs:// URI"
+            )
+
+
+def _unseen(inputs: list[Folder], out: Folder, stamp: str) -> list[str]:
+    """Names of folders that this machine lacks, or has another of."""
+    lacks = [folder.name for folder in inputs if folder.kind() == FileType.NotFound]
+    return [*lacks, *([out.name] if out.is_local and not (out.has(CONFIG) and out.stamp(CONFIG) == stamp) else [])]
+
+
+@contextmanager
+def heard() -> Iterator[Callable[[int], None]]:
+    """While nothing is heard from the workers, say every minute what Ray has free.
+
+    Yields:
+        A function to call now and then with how much was heard.
+    """
+    last = [time.monotonic()]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(max(0.0, last[0] + _SILENCE_S - time.monotonic())):
+            if time.monotonic() - last[0] < _SILENCE_S:
+                continue
+            last[0] = time.monotonic()
+            try:
+                found = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
+                total, free = (int(each.get("CPU", 0)) for each in found)
+            except (ray.exceptions.RayError, RuntimeError):
+                return  # the job itself says what has become of Ray
+            console.milestone(
+                f"nothing was heard for {_SILENCE_S:.0f} s: of {total} CPUs that Ray has, {free} are free"
+            )
+
+    threading.Thread(target=watch, daemon=True).start()
+
+    def hear(much: int) -> None:
+        if much:
+            last[0] = time.monotonic()
+
+    try:
+        yield hear
+    finally:
+        over.set()

@@ -1,0 +1,208 @@
+"""The group of training workers: how many and how large, followed while they train, started anew when some are lost."""
+
+import threading
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
+
+import ray.train
+import torch
+from ray.train.torch import TorchTrainer
+
+from hwr.augment import Where
+from hwr.calibration import Calibration
+from hwr.errors import HwrError, InputError
+from hwr.storage import Folder
+from hwr.training import checkpoints
+from pipelines import console
+from pipelines._board import Board
+from pipelines._cluster import Cluster, cluster, grown, heard, require_shared
+from pipelines._mlflow import Tracker
+from pipelines._ray import cause
+from pipelines._records import Records
+from pipelines._train_worker import Job, train_worker
+
+# A worker or machine may be lost this often with no epoch in between before the run gives up; each time it goes on
+# from its last checkpoint.
+MAX_FAILURES = 3
+
+# Where Ray Train keeps notes of its own while a run goes on.
+RAY = "ray"
+
+# How samples come to the workers, as it was decided when the run began.
+PLACEMENT = "placement.json"
+
+# How long a stop may take, from the question to the last worker's end.
+STOP_S = 60.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user says of the workers; None where nothing is said.
+
+    Attributes:
+        workers: How many.
+        min_workers: With how few to go on.
+        memory: Memory that each may take for samples, in GB.
+    """
+
+    workers: int | None
+    min_workers: int | None
+    memory: float | None
+
+
+def train_group(job: Job, folders: tuple[Folder, ...], wanted: Wanted, tracker: Tracker) -> Calibration:
+    """See to machines, and train on them, until all is done.
+
+    Args:
+        job: What to train.
+        folders: The samples.
+        wanted: The workers.
+        tracker: Hears of each epoch.
+
+    Returns:
+        How sure the best epoch's weights may be.
+
+    Raises:
+        HwrError: There is no room for the workers, or they failed.
+    """
+    there = cluster()
+    gpus_each = 1 if there.most_gpus else 0
+    workers = there.workers(wanted.workers if wanted.workers is not None else there.gpus or there.nodes or 1, gpus_each)
+    least = wanted.min_workers or (1 if there.nodes > 1 or there.cpus < workers else workers)
+    if wanted.min_workers is not None and not 1 <= wanted.min_workers <= workers:
+        raise InputError(f"--min-workers must be from 1 to the number of workers, {workers}, not {wanted.min_workers}")
+    require_shared(job.out, *folders)
+    with grown(there, workers, gpus_each, least) as there:
+        scaling, job = _scaling(wanted, job, there, workers, least)
+        while True:
+            _, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
+            for name in damaged:
+                console.milestone(f"checkpoint {name} is damaged: going on from the one before it")
+            done = checkpoints.names(job.checkpoints)
+            try:
+                return _train(job, scaling, tracker)
+            except _LostError as lost:
+                if checkpoints.names(job.checkpoints) == done:
+                    raise
+                console.milestone(f"{lost}: trying again, since an epoch was finished between the losses")
+
+
+def _scaling(wanted: Wanted, job: Job, there: Cluster, workers: int, least: int) -> tuple[ray.train.ScalingConfig, Job]:
+    """How many workers of which size, and how samples come to them; said in two lines."""
+    now = min(workers, there.gpus or there.cpus)
+    cpus = there.cpus_each(now, kept=now if _where(wanted, job) == "data" else 0)
+    job = _placed(wanted, job, there, now, cpus)
+    console.milestone(
+        f"training {job.architecture} on {len(job.alphabet)} characters, {int(job.counts.sum()):,} samples, for up to "
+        f"{job.recipe.epochs} epochs: {workers} worker(s) with {'a GPU' if there.gpus else f'{cpus} CPUs'} each, "
+        f"global batch {job.recipe.batch_size}"
+    )
+    return ray.train.ScalingConfig(
+        num_workers=workers if least == workers else (least, workers),  # type: ignore[arg-type] # V2 takes a range
+        use_gpu=there.gpus > 0,
+        resources_per_worker={"CPU": cpus, "GPU": 1 if there.gpus else 0},
+        # GPUs of one machine are closer to each other than to those of another; processors are better not shared.
+        placement_strategy="PACK" if there.gpus else "SPREAD",
+    ), job
+
+
+def _train(job: Job, scaling: ray.train.ScalingConfig, tracker: Tracker) -> Calibration:
+    """Run the workers, and keep the records while they tell of their epochs; what they say in the end is returned."""
+    board = Board()
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"job": job, "board": board},
+        scaling_config=scaling,
+        run_config=ray.train.RunConfig(
+            name=RAY,
+            storage_path=job.out.path,
+            storage_filesystem=job.out.fs,
+            failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
+            logging_config=ray.train.LoggingConfig(log_level="ERROR"),  # type: ignore[call-arg] # V2 takes it
+        ),
+    )
+    return _follow(trainer, job, board, tracker)
+
+
+class _LostError(HwrError):
+    """Workers or machines were lost more often than a run takes."""
+
+
+def _where(wanted: Wanted, job: Job) -> Where:
+    """Where glyphs are varied: as when the run began, if it goes on."""
+    if wanted.memory is None and job.out.has(PLACEMENT):
+        where: Where = job.out.read_json(PLACEMENT)["where"]
+        return where
+    return job.augment.where
+
+
+def _placed(wanted: Wanted, job: Job, cluster: Cluster, workers: int, cpus: int) -> Job:
+    """Decide whether samples are streamed and where they are varied, and say why."""
+    on_a_machine = -(-workers // cluster.nodes)
+    memory = int(wanted.memory * 1e9) if wanted.memory is not None else cluster.memory // 2 // on_a_machine
+    if wanted.memory is None and job.out.has(PLACEMENT):
+        # As when the run began, however much memory is free today: within a stream, order depends on it.
+        return _with(job, **job.out.read_json(PLACEMENT))
+    rows = sum(piece.rows for found in job.pieces.values() for piece in found)
+    need = rows * (job.size * job.size + 8)
+    fits = need <= memory
+    where = job.augment.where
+    if where == "auto":
+        idle = cluster.cpus - workers * cpus
+        where = "data" if not fits and not cluster.gpus and idle >= workers else "device"
+    is_streamed = not fits or where == "data"
+    size = f"{need / 1e6:,.0f} MB of samples"
+    why = f"{size} {'fit' if fits else 'do not fit'} in the {memory / 1e6:,.0f} MB that a worker may take for them"
+    console.milestone(
+        f"{why}: they are {'streamed' if is_streamed else 'loaded once'} and varied "
+        f"{'in Ray Data tasks' if where == 'data' else 'on the training device'}"
+    )
+    job.out.write_json(PLACEMENT, {"is_streamed": is_streamed, "where": where, "memory": memory})
+    return _with(job, is_streamed, where, memory)
+
+
+def _with(job: Job, is_streamed: bool, where: Where, memory: int) -> Job:
+    return replace(job, is_streamed=is_streamed, memory=memory, augment=replace(job.augment, where=where))
+
+
+def _follow(trainer: TorchTrainer, job: Job, board: Board, tracker: Tracker) -> Calibration:
+    """Run the trainer beside this thread, which shows progress, keeps the records and hears Ctrl-C.
+
+    In the main thread Ray Train would take Ctrl-C for itself and end the process without a word.
+    """
+    outcome: Future[ray.train.Result] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(trainer.fit())
+        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is asked for
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    with console.progress("steps", job.steps * job.recipe.epochs) as show, heard() as hear:
+        records = Records(job, tracker, show)
+        try:
+            while not wait([outcome], timeout=0.2).done:
+                hear(records.add(board.take()))
+        except HwrError:
+            board.stop()
+            wait([outcome], timeout=STOP_S)
+            raise
+        except KeyboardInterrupt:
+            if records.is_running:
+                console.milestone("stopping: the workers save a checkpoint first (Ctrl-C again ends them at once)")
+                board.stop()
+                if not wait([outcome], timeout=STOP_S).done:
+                    console.milestone(
+                        f"they did not within {STOP_S:.0f} s: what came after the last checkpoint is lost"
+                    )
+                records.add(board.take())
+            raise
+        records.add(board.take())
+    try:
+        outcome.result()
+    except ray.train.TrainingFailedError as error:
+        raise _LostError(f"training stopped: {cause(error)}; the same command goes on from the last epoch") from error
+    if records.calibration is None:
+        raise HwrError("training ended before the model was calibrated; the same command goes on from the last epoch")
+    return records.calibration
