@@ -74,7 +74,7 @@ class Cluster:
         """
         if workers + kept > self.cpus:
             raise ResourceError(
-                f"{workers} worker(s), and {kept} more for tasks that vary glyphs, need {workers + kept} CPUs, but Ray "
+                f"{workers} worker(s), and {kept} for tasks that vary glyphs, need {workers + kept} CPUs, but Ray "
                 f"has {self.cpus} here: use --augment.where device or a larger cluster"
             )
         on_a_machine = -(-workers // self.nodes)
@@ -153,7 +153,7 @@ def require_shared(out: Folder, *inputs: Folder) -> None:
     looks = {}
     for node in others:
         where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)  # one that dies now is not asked
-        task: Any = ray.remote(num_cpus=0)(_unseen).options(scheduling_strategy=where)
+        task: Any = ray.remote(num_cpus=0)(unseen).options(scheduling_strategy=where)
         looks[task.remote(local, out, out.stamp(CONFIG))] = node["NodeManagerAddress"]
     for look, address in looks.items():
         for name in ray.get(look):
@@ -163,7 +163,7 @@ def require_shared(out: Folder, *inputs: Folder) -> None:
             )
 
 
-def _unseen(inputs: list[Folder], out: Folder, stamp: str) -> list[str]:
+def unseen(inputs: list[Folder], out: Folder, stamp: str) -> list[str]:
     """Names of folders that this machine lacks, or has another of."""
     lacks = [folder.name for folder in inputs if folder.kind() == FileType.NotFound]
     return [*lacks, *([out.name] if out.is_local and not (out.has(CONFIG) and out.stamp(CONFIG) == stamp) else [])]

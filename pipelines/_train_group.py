@@ -90,7 +90,7 @@ def train_group(job: Job, folders: tuple[Folder, ...], wanted: Wanted, tracker: 
 def _scaling(wanted: Wanted, job: Job, there: Cluster, workers: int, least: int) -> tuple[ray.train.ScalingConfig, Job]:
     """How many workers of which size, and how samples come to them; said in two lines."""
     now = min(workers, there.gpus or there.cpus)
-    cpus = there.cpus_each(now, kept=now if _where(wanted, job) == "data" else 0)
+    cpus = there.cpus_each(now, kept=1 if _where(wanted, job) == "data" else 0)
     job = _placed(wanted, job, there, now, cpus)
     console.milestone(
         f"training {job.architecture} on {len(job.alphabet)} characters, {int(job.counts.sum()):,} samples, for up to "

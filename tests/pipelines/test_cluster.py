@@ -1,9 +1,13 @@
 """How many workers of which size there is room for, and what is refused before anything starts."""
 
+import time
+
 import pytest
 
 from hwr.errors import ResourceError
-from pipelines._cluster import Cluster
+from hwr.storage import Folder
+from pipelines import _cluster
+from pipelines._cluster import Cluster, heard
 
 
 def made(cpus, gpus=0, nodes=1, smallest=None, most_cpus=None, most_gpus=None):
@@ -50,5 +54,36 @@ def test_training_workers_share_their_machines_evenly():
 def test_tasks_that_vary_glyphs_keep_cpus_of_their_own():
     assert made(4).cpus_each(1, kept=1) == 3
     assert made(6, nodes=2).cpus_each(2, kept=2) == 2
-    with pytest.raises(ResourceError, match=r"1 worker.s., and 1 more .* need 2 CPUs, but Ray has 1 here: use --aug"):
+    with pytest.raises(ResourceError, match=r"1 worker.s., and 1 for .* need 2 CPUs, but Ray has 1 here: use --aug"):
         made(1).cpus_each(1, kept=1)
+
+
+def test_silence_is_not_left_unexplained(monkeypatch, capsys):
+    monkeypatch.setattr(_cluster, "_SILENCE_S", 0.2)
+    with heard() as hear:
+        hear(1)
+        time.sleep(0.5)
+    told = capsys.readouterr().out
+    assert "nothing was heard for 0 s: of 3 CPUs that Ray has, 3 are free" in told
+    time.sleep(0.3)
+    assert not capsys.readouterr().out
+
+
+def test_news_is_no_silence(monkeypatch, capsys):
+    monkeypatch.setattr(_cluster, "_SILENCE_S", 0.3)
+    with heard() as hear:
+        for _ in range(6):
+            hear(1)
+            time.sleep(0.1)
+    assert not capsys.readouterr().out
+
+
+def test_another_machine_must_see_the_same_folders(tmp_path):
+    out, there = Folder.open(str(tmp_path / "out")), Folder.open(str(tmp_path))
+    missing = Folder.open(str(tmp_path / "missing"))
+    out.write_json("config.json", {})
+    stamp = out.stamp("config.json")
+    assert _cluster.unseen([there], out, stamp) == []
+    assert _cluster.unseen([there, missing], out, stamp) == [missing.name]
+    assert _cluster.unseen([], out, "1 1") == [out.name]
+    assert _cluster.unseen([], missing, stamp) == [missing.name]

@@ -225,7 +225,7 @@ def test_an_archive_is_labelled_as_the_folder_that_it_unpacks_to(tmp_path, scans
             "give --min-confidence or --target-accuracy, not both",
         ),
         (["--target-accuracy", "0.9", "--tta"], "--target-accuracy is known of one model as it was validated"),
-        (["--workers", "7"], "7 worker(s) need 9 CPUs, but Ray has 5 here: use --workers 3"),
+        (["--workers", "7"], "7 worker(s) need a CPU each, but Ray has 3 here: use --workers 3"),
     ],
 )
 def test_set_up_mistakes_are_one_line(tmp_path, scans, run, capsys, flags, message):

@@ -1,0 +1,86 @@
+"""A machine that is lost in the middle of a job costs nothing but time; nor do the head and the command themselves."""
+
+import json
+
+import pytest
+
+from tests.cluster.conftest import ingest, label, shards, train
+from tests.jobs import Command
+from tests.machines import lose, machines
+
+pytestmark = pytest.mark.cluster
+
+
+def epochs(out):
+    """The epochs in the history, in its order."""
+    history = out / "history.jsonl"
+    return [json.loads(line)["epoch"] for line in history.read_text().splitlines()] if history.exists() else []
+
+
+def done(out, kind):
+    return len(list((out / kind).glob("*.parquet")))
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Three machines with a CPU each."""
+    with machines(1, 1, 1) as cluster:
+        yield cluster
+
+
+def test_ingest_outlives_a_machine_and_is_exact(three, scans, samples, tmp_path):
+    command = Command(ingest(scans, tmp_path / "out"), RAY_ADDRESS=three.address)
+    command.wait_until(lambda: done(tmp_path / "out", "samples") >= 3)
+    lose(three)
+    status, _, said = command.end()
+    three.add_node(num_cpus=1)
+    assert (status, said) == (0, "")
+    assert shards(tmp_path / "out") == shards(samples)
+
+
+def test_label_outlives_a_machine_and_is_exact(three, scans, labels, tmp_path):
+    command = Command(label(scans, tmp_path / "out"), RAY_ADDRESS=three.address)
+    command.wait_until(lambda: done(tmp_path / "out", "predictions") >= 3)
+    lose(three)
+    status, _, said = command.end()
+    three.add_node(num_cpus=1)
+    assert (status, said) == (0, "")
+    assert shards(tmp_path / "out") == shards(labels)
+
+
+def test_training_outlives_a_machine_and_loses_at_most_an_epoch(three, samples, tmp_path):
+    command = Command(train(samples, tmp_path / "run"), RAY_ADDRESS=three.address)
+    command.wait_until(lambda: len(epochs(tmp_path / "run")) >= 1)
+    before = epochs(tmp_path / "run")
+    lose(three)
+    status, told, said = command.end()
+    three.add_node(num_cpus=1)
+    assert (status, said) == (0, ""), told
+    assert "3 worker(s) with 1 CPUs each" in told
+    last = max(before)
+    assert any(f"going on after epoch {epoch}, 2 worker(s)" in told for epoch in (last, last + 1)), told
+    assert epochs(tmp_path / "run") == [1, 2, 3, 4]
+
+
+def test_everything_may_be_lost_and_a_new_cluster_goes_on(scans, samples, labels, tmp_path):
+    jobs = {
+        "samples": (ingest(scans, tmp_path / "samples"), lambda: done(tmp_path / "samples", "samples") >= 3),
+        "labels": (label(scans, tmp_path / "labels"), lambda: done(tmp_path / "labels", "predictions") >= 3),
+        "run": (train(samples, tmp_path / "run"), lambda: len(epochs(tmp_path / "run")) >= 1),
+    }
+    for words, is_midway in jobs.values():
+        with machines(1, 1) as cluster:
+            command = Command(words, RAY_ADDRESS=cluster.address)
+            command.wait_until(is_midway)
+            cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+            assert command.kill()[0] != 0
+    assert not [name for name in jobs if (tmp_path / name / "manifest.json").exists()]
+    with machines(1, 1) as cluster:
+        told = {}
+        for name, (words, _) in jobs.items():
+            status, told[name], said = Command(words, RAY_ADDRESS=cluster.address).end()
+            assert (status, said) == (0, ""), told[name]
+    assert shards(tmp_path / "samples") == shards(samples)
+    assert shards(tmp_path / "labels") == shards(labels)
+    assert "going on after epoch" in told["run"]
+    assert epochs(tmp_path / "run") == [1, 2, 3, 4]
