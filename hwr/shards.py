@@ -38,7 +38,7 @@ class MakeShard:
             part: Rows of the source's index, with their ``split`` and, in column ``part``, the name of the part.
 
         Returns:
-            One row with ``rows``, how many inputs are done.
+            One row with ``rows``, how many inputs are done, and ``rejects``, how many of these are no samples.
         """
         glyphs, rejects = read_glyphs(self.source, part, self.size)
         good = pa.array([reject is None for reject in rejects], pa.bool_())
@@ -56,7 +56,7 @@ class MakeShard:
         }  # fmt: skip
         made = pa.table(samples, schema=schema.samples(self.size)), pa.table(rejected, schema=REJECTS)
         write(self.out, part["part"][0].as_py(), *made)
-        return pa.table({"rows": [len(part)]})
+        return pa.table({"rows": [len(part)], "rejects": [len(left)]})
 
 
 def write(out: Folder, part: str, samples: pa.Table, rejects: pa.Table) -> None:

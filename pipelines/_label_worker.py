@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hwr import bundle, schema
 from hwr.errors import Reject
@@ -45,15 +46,22 @@ class LabelPart:
         self.predictor = Predictor([bundle.find(model) for model in answers.models], answers.only, tta=answers.tta)
 
     def __call__(self, part: pa.Table) -> pa.Table:
-        """Write ``predictions/PART.parquet``."""
+        """Write ``predictions/PART.parquet``.
+
+        Args:
+            part: Rows of the source's index, and in column ``part`` the name of the part.
+
+        Returns:
+            One row with ``rows``, how many images are done, and ``rejects``, how many of these are unreadable.
+        """
         tables = [
             to_predictions(some, self._scores(glyphs, rejects), rejects, self.predictor.alphabet, self.answers)
             for some, glyphs, rejects in self._read(part)
         ]
-        self.out.write_table(
-            f"predictions/{part['part'][0].as_py()}.parquet", pa.concat_tables(tables).combine_chunks()
-        )
-        return pa.table({"rows": [len(part)]})
+        predictions = pa.concat_tables(tables).combine_chunks()
+        self.out.write_table(f"predictions/{part['part'][0].as_py()}.parquet", predictions)
+        unreadable = pc.sum(pc.equal(predictions["status"], "unreadable")).as_py()
+        return pa.table({"rows": [len(part)], "rejects": [unreadable]})
 
     def _scores(self, glyphs: npt.NDArray[np.uint8], rejects: list[Reject | None]) -> npt.NDArray[np.float32]:
         readable = np.array([reject is None for reject in rejects])

@@ -22,6 +22,7 @@ def run_parts(
     what: str,
     workers: int,
     gpus: float = 0,
+    told: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> None:
     """Hand each part to one of a pool of workers, spread over all machines, and wait until all are done.
 
@@ -33,6 +34,7 @@ def run_parts(
         what: What one row is, in the plural, for the progress bar.
         workers: Size of the pool. They take all CPUs there are: nothing else of a pool needs one.
         gpus: Share of a GPU that each worker takes.
+        told: Is given the row of each part that is done.
 
     Raises:
         HwrError: A worker raised an error that no other try would mend, such as a full disk.
@@ -57,5 +59,6 @@ def run_parts(
             for row in done.iter_rows():
                 hear(row["rows"])
                 advance(row["rows"], "")
+                told(row)
     except (ray.exceptions.RayError, SystemError) as error:
         raise HwrError(f"a worker failed: {cause(error)}; the same command goes on from what is done") from error

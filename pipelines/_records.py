@@ -17,6 +17,7 @@ from hwr.report.pictures.variations import sheet
 from hwr.storage import Folder
 from hwr.training import Epoch, Progress, checkpoints
 from pipelines import console
+from pipelines._metrics import Epochs
 from pipelines._mlflow import Tracker
 from pipelines._train_worker import Failure, Job, Started, read
 
@@ -45,6 +46,7 @@ class Records:
             show: Told of steps since it was last told, and of how it goes; see `console.progress`.
         """
         self.job, self.tracker, self.show = job, tracker, show
+        self.meter = Epochs("train", job.out)
         self.history: list[Epoch] = []
         self.steps = job.steps
         self.is_running = False
@@ -66,6 +68,7 @@ class Records:
             if isinstance(item, Started):
                 self._start(item)
             elif isinstance(item, Progress):
+                self.meter.progress(item)
                 self._show((item.epoch - 1) * self.steps + item.step, _progress_line(item))
             elif isinstance(item, Calibration):
                 self.calibration = item
@@ -84,6 +87,7 @@ class Records:
             self.tracker.epoch(asdict(epoch))
         if self.history:
             write_history(self.job.out, self.history)
+            self.meter.epoch(self.history[-1])
         self._show(len(self.history) * self.steps + started.step, "")
         if self.history or started.step:
             within = f" and {started.step} of {self.steps} steps of the next" if started.step else ""
@@ -94,6 +98,7 @@ class Records:
         write_history(self.job.out, self.history)
         self._write_events(epoch, confusion)
         self.tracker.epoch(asdict(epoch))
+        self.meter.epoch(epoch)
         self._show(epoch.epoch * self.steps, "")
         console.milestone(_epoch_line(epoch, self.job.recipe.epochs))
 
@@ -107,6 +112,7 @@ class Records:
 
     def _show(self, done: int, note: str) -> None:
         self.show(done - self.shown, note)
+        self.meter.show(hwr_done_ratio=done / (self.steps * self.job.recipe.epochs))
         self.shown = done
 
 

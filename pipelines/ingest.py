@@ -16,6 +16,7 @@ from hwr.storage import Folder
 from pipelines import _ingested, cli, console
 from pipelines._cluster import cluster, grown, require_shared
 from pipelines._ingested import LEAKS, OVERVIEW
+from pipelines._metrics import Parts
 from pipelines._parts import run_parts
 
 
@@ -89,7 +90,8 @@ def run(config: Config) -> None:
         workers = there.workers(config.workers)
         require_shared(out, *(Folder.open(place) for place in (config.source, config.images) if place))
         with grown(there, workers, gpus_each=0, at_least=1):
-            run_parts(left, shards.MakeShard, job, what="inputs", workers=workers)
+            meter = Parts("ingest", out, sum(map(len, left)))
+            run_parts(left, shards.MakeShard, job, what="inputs", workers=workers, told=meter.add)
     changed = changed_ids(index, corrected) if corrections else None
     facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs, changed)
     _refuse_rejects(facts["counts"], config)

@@ -21,6 +21,7 @@ from pipelines._cluster import cluster, grown, require_shared
 from pipelines._handed_out import HandOut, owner
 from pipelines._label_worker import Answers, LabelPart
 from pipelines._listed import is_whole, write_down
+from pipelines._metrics import Parts
 from pipelines._parts import run_parts
 
 # Workers that share a GPU: reading images takes far longer than scoring them there.
@@ -166,7 +167,8 @@ def _label(left: list[pa.Table], job: dict[str, Any], reads: list[Folder], wante
     workers = there.workers(wanted)
     require_shared(job["out"], *reads)
     with grown(there, workers, gpus_each=0, at_least=1) as there:
-        run_parts(left, LabelPart, job, what="images", workers=workers, gpus=min(1.0, there.gpus / workers))
+        gpus, meter = min(1.0, there.gpus / workers), Parts("label", job["out"], sum(map(len, left)))
+        run_parts(left, LabelPart, job, what="images", workers=workers, gpus=gpus, told=meter.add)
 
 
 def _finish(out: Folder, listed: pa.Table, about: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,272 @@
+"""What a cluster's metrics endpoint says of the jobs is true, and the dashboard asks for nothing that is not there."""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import promql_parser
+import psutil
+import pytest
+import ray
+from prometheus_client.parser import text_string_to_metric_families
+from ray.dashboard.modules.reporter.reporter_agent import METRICS_GAUGES
+
+from pipelines._metrics import COUNTERS, GAUGES
+from tests.jobs import Command, write_scans
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[2]
+BOARD = json.loads((ROOT / "cluster/grafana/hwr.json").read_text())
+PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
+VARIABLES = {entry["name"]: entry for entry in BOARD["templating"]["list"]}
+
+Series = tuple[str, frozenset[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running cluster of one machine."""
+
+    port: int
+    metrics: int
+    environment: dict[str, str]
+
+    def run(self, *words: object) -> None:
+        """One command, as a user of the cluster gives it."""
+        address = {"RAY_ADDRESS": f"127.0.0.1:{self.port}", **self.environment}
+        status, out, err = Command(words, **address).end()
+        assert status == 0, out + err
+
+    def scrape(self) -> dict[Series, float]:
+        """What Prometheus would read now."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=10) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            return {
+                (sample.name, frozenset(sample.labels.items())): sample.value
+                for family in families
+                for sample in family.samples
+            }
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """A cluster as `ray start` makes it, with a token of its own."""
+    names = ("port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port", "metrics-export-port",
+             "ray-client-server-port")  # fmt: skip
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    with tempfile.TemporaryDirectory(prefix="hwr-m-", dir="/tmp") as place:
+        token = Path(place, "token")
+        token.write_text("0123456789abcdef" * 4)
+        environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "PYTHONPATH": str(ROOT)}
+        words = [
+            "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--include-dashboard=false", "--num-cpus=4",
+            f"--object-store-memory={150 * 2**20}", f"--temp-dir={place}/ray", "--disable-usage-stats",
+            *(f"--{name}={port}" for name, port in ports.items()),
+        ]  # fmt: skip
+        command = [sys.executable, "-m", "ray.scripts.scripts", *words]
+        with Path(place, "log").open("w") as log:
+            process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
+        try:
+            wait_for(lambda: "Ray runtime started" in Path(place, "log").read_text(), process)
+            yield Head(ports["port"], ports["metrics-export-port"], environment)
+        finally:
+            end(place)
+            process.wait()
+
+
+def end(place: str) -> None:
+    """End all that was started with a folder: a head that a busy machine did not let start leaves what it had begun."""
+    found = [each for each in psutil.process_iter(["cmdline"]) if place in " ".join(each.info["cmdline"] or ())]
+    for each in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [child for child in each.children() if child not in found]  # workers, who go by other names
+    for each in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
+def wait_for(happened, process=None) -> None:
+    last = time.monotonic() + 90
+    while not happened():
+        assert process is None or process.poll() is None
+        assert time.monotonic() < last
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def told(head, tmp_path_factory, digits) -> tuple[dict[Series, float], Path]:
+    """What the endpoint says after each of three short jobs, and the folder of their results."""
+    top = tmp_path_factory.mktemp("told")
+    write_scans(top / "scans", digits[0][:300], digits[1][:300])
+    write_scans(top / "new", digits[0][300:340], digits[1][300:340])
+    for number in range(4):
+        (top / f"scans/1/broken{number}.png").write_bytes(b"no picture")
+    (top / "new/2/broken.png").write_bytes(b"no picture")
+    wait_for(lambda: "ray_node_cpu_utilization" in {name for name, _ in head.scrape()})
+    found = {}
+    for words in (
+        ["ingest", "--source", top / "scans", "--format", "image-folder", "--out", top / "samples"],
+        ["train", "--data", top / "samples", "--out", top / "run", "--epochs", 2, "--batch-size", 32],
+        # What Ray's core would refuse to take as a label's value.
+        ["label", "--images", top / "new", "--model", top / "run", "--out", top / "größe"],
+    ):
+        head.run(*words)
+        found |= head.scrape()
+    return found, top
+
+
+def values(told: dict[Series, float], command: str, run: str) -> dict[str, float]:
+    """Our metrics of a run, without Ray's prefix."""
+    wanted = {("command", command), ("run", run)}
+    return {
+        name.removeprefix("ray_"): value
+        for (name, labels), value in told.items()
+        if name.startswith("ray_hwr_") and wanted <= labels
+    }
+
+
+def test_ingest_tells_its_rows_and_rejects_though_it_ends_before_the_first_report(told):
+    said = values(told[0], "ingest", "samples")
+    assert said.pop("hwr_images_per_second") > 0
+    assert said == {"hwr_rows_total": 304, "hwr_rejects_total": 4, "hwr_done_ratio": 1}
+
+
+def test_label_tells_its_rows_and_rejects_under_a_name_that_is_not_ascii(told):
+    said = values(told[0], "label", r"gr\xf6\xdfe")
+    assert said.pop("hwr_images_per_second") > 0
+    assert said == {"hwr_rows_total": 41, "hwr_rejects_total": 1, "hwr_done_ratio": 1}
+
+
+def test_train_tells_what_its_history_says_of_the_last_epoch(told):
+    last = json.loads((told[1] / "run/history.jsonl").read_text().splitlines()[-1])
+    assert values(told[0], "train", "run") == {
+        "hwr_epoch": 2,
+        "hwr_done_ratio": 1,
+        "hwr_images_per_second": last["images_per_second"],
+        "hwr_train_loss_nats": last["train_loss"],
+        "hwr_val_loss_nats": last["val_loss"],
+        "hwr_val_accuracy_ratio": last["val_accuracy"],
+    }
+
+
+def test_no_label_of_ours_is_one_that_prometheus_gives_itself(told):
+    ours = [labels for name, labels in told[0] if name.startswith("ray_hwr_")]
+    assert ours
+    for labels in ours:
+        assert not {"job", "instance"} & {name for name, _ in labels}
+
+
+@pytest.fixture(scope="module")
+def known(told) -> dict[str, set[str]]:
+    """Labels of every metric that is there, or that Ray has for machines unlike this one."""
+    found: dict[str, set[str]] = {}
+    for name, labels in told[0]:
+        found.setdefault(name, set()).update(label for label, _ in labels)
+    for name, gauge in METRICS_GAUGES.items():
+        if name.startswith(("node_gpus_", "node_gram_")):
+            found[f"ray_{name}"] = set(map(str, gauge.view.columns))
+    # Ray's server tells of these once there is something to tell; it has no labels for them but those of all.
+    server = Path(ray.__file__).with_name("core").joinpath("src/ray/gcs/gcs_server").read_bytes()
+    for name in ("unintentional_worker_failures_total", "node_failure_total"):
+        assert f"{name}\0".encode() in server
+        found[f"ray_{name}"] = set()
+    return found
+
+
+def queries() -> list[str]:
+    written = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    filled = [re.sub(r"\$__rate_interval", "1m", each) for each in written]
+    return [re.sub(r"\$(\w+)", lambda match: VARIABLES[match[1]]["allValue"], each) for each in filled]
+
+
+def selectors(query: str) -> list[tuple[str, set[str]]]:
+    """Each metric of a query, with the labels that are asked of it, by itself or by a sum around it."""
+    found: list[tuple[str, set[str]]] = []
+    grouped: list[set[str]] = []
+
+    def enter(node) -> None:
+        if isinstance(node, promql_parser.AggregateExpr):
+            grouped.append(set(node.modifier.labels) if node.modifier else set())
+        elif isinstance(node, promql_parser.VectorSelector):
+            asked = {matcher.name for matcher in node.matchers.matchers}
+            found.append((node.name, asked.union(*grouped)))
+
+    def leave(node) -> None:
+        if isinstance(node, promql_parser.AggregateExpr):
+            grouped.pop()
+
+    promql_parser.walk(promql_parser.parse(query), enter, leave)
+    return found
+
+
+@pytest.mark.parametrize("query", queries())
+def test_every_query_names_metrics_and_labels_that_ray_exports(query, known):
+    found = selectors(query)
+    assert found
+    for name, labels in found:
+        assert name in known
+        assert labels <= known[name]
+
+
+def test_the_dashboard_shows_every_metric_of_ours():
+    asked = {name for query in queries() for name, _ in selectors(query)}
+    assert {f"ray_{name}" for name in [*COUNTERS, *GAUGES]} <= asked
+
+
+def test_its_variables_are_filled_from_labels_that_ray_exports(known):
+    for name in ("command", "run"):
+        assert VARIABLES[name]["definition"] == VARIABLES[name]["query"]["query"]
+        selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", VARIABLES[name]["definition"]).groups()
+        ((metric, labels),) = selectors(selector.replace("$command", ".*"))
+        assert {label, *labels} <= known[metric]
+        assert label == name
+    assert VARIABLES["datasource"]["query"] == "prometheus"
+
+
+def test_every_panel_says_what_it_shows_and_in_which_unit():
+    for panel in PANELS:
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["datasource"]["uid"] == "${datasource}"
+        assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
+
+
+def test_no_panel_lies_over_another():
+    assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
+    cells = [
+        (column, line)
+        for place in (panel["gridPos"] for panel in BOARD["panels"])
+        for column in range(place["x"], place["x"] + place["w"])
+        for line in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert {column for column, _ in cells} == set(range(24))
+
+
+def test_it_refreshes_itself_and_suits_grafana_10_and_later():
+    assert BOARD["refresh"] == "10s"
+    assert BOARD["schemaVersion"] == 39
