@@ -78,9 +78,9 @@ def find(location: str) -> Folder:
     Raises:
         InputError: It is neither, the run is unfinished, or its model was changed since.
     """
+    if ships(location):
+        return Folder.open(str(_SHIPPED / location))
     folder = Folder.open(location)
-    if location in shipped() and not any(map(folder.has, (CARD, WEIGHTS, manifest.CONFIG))):
-        return Folder.open(str(_SHIPPED / location))  # a folder of that name that holds no model does not hide it
     if folder.is_empty():
         raise InputError(f"there is no run or model {location}; models that ship with hwr: {', '.join(shipped())}")
     if folder.has(CARD):
@@ -95,6 +95,11 @@ def find(location: str) -> Folder:
 def address(folder: Folder) -> str:
     """What `find` finds a model by on any machine: one that ships with hwr may lie elsewhere there."""
     return folder.base if folder.path == str(_SHIPPED / folder.base) else folder.location
+
+
+def ships(location: str) -> bool:
+    """Whether a model that comes with hwr is meant: a folder of its name that holds no model does not hide it."""
+    return location in shipped() and not any(map(Folder.open(location).has, (CARD, WEIGHTS, manifest.CONFIG)))
 
 
 def shipped() -> list[str]:

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, TypeVar
+from enum import Enum
+from typing import Annotated, Any
 
 import tyro
 
@@ -24,12 +25,23 @@ JOBS = {
     "label": "images and a run to predictions: exactly one row an image",
     "evaluate": "predictions to a report: report.html, report.json, pictures",
     "export": "a model to one file for other programs: ONNX, torch.export, HDF5",
+    "submit": "any job, with its flags, on a running Ray cluster",
 }
 
 # Ray starts while these are read and checked.
 ON_RAY = ("demo", "ingest", "train", "label")
 
-C = TypeVar("C")
+
+class Place(Enum):
+    """Marks a flag as a location, for whoever runs a job on other machines than the one where its flags are given."""
+
+    INPUT = "read"
+    MODEL = "read, or the name of a model that ships"
+    OUTPUT = "written"
+
+
+Input = Annotated[str, Place.INPUT]
+Output = Annotated[str, Place.OUTPUT]
 
 # Flags that may be left out: help shows what they take, not Python's None.
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="(optional)")]
@@ -106,12 +118,12 @@ def _outcome(job: str, words: Sequence[str]) -> tuple[int, str]:
     """Run a command: its exit status, and what to say of it."""
     try:
         _run(job, words)
-    except _WrongFlagsError as error:
+    except WrongFlagsError as error:
         return 2, str(error)
     except KeyboardInterrupt:
         return 130, INTERRUPTED
-    except Interrupted:
-        return 130, ""
+    except Ended as end:
+        return end.status, ""
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone
         return 1, ""
@@ -124,21 +136,38 @@ def _run(job: str, words: Sequence[str]) -> None:
     if job in ("-h", "--help", "--version"):
         print(hwr.__version__ if job == "--version" else USAGE, flush=True)
         return
-    if job not in JOBS:
-        raise _WrongFlagsError(f"there is no such job: choose one of {', '.join(JOBS)}")
-    module = importlib.import_module(f"pipelines.{job}")
-    module.run(_parse(module.Config, job, words))
+    config = parse(job, words)
+    importlib.import_module(f"pipelines.{job}").run(config)
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error
+class Ended(Exception):  # noqa: N818 - not always an error
+    """A command has ended and has said all there is to say; ``status`` is its exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Interrupted(Ended):
     """A command within this one was interrupted and has said so."""
 
+    def __init__(self) -> None:
+        super().__init__(130)
 
-class _WrongFlagsError(Exception):
-    """What tyro says of the flags, as one line."""
+
+class WrongFlagsError(Exception):
+    """What is wrong with the words of a command, as one line."""
 
 
-def _parse(config: type[C], job: str, words: Sequence[str]) -> C:
+def parse(job: str, words: Sequence[str]) -> Any:
+    """Check the words of a command: the job's ``Config`` that they make.
+
+    Raises:
+        WrongFlagsError: There is no such job, or it has no such flags.
+    """
+    if job not in JOBS:
+        raise WrongFlagsError(f"there is no such job: choose one of {', '.join(JOBS)}")
+    config = importlib.import_module(f"pipelines.{job}").Config
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -146,7 +175,7 @@ def _parse(config: type[C], job: str, words: Sequence[str]) -> C:
     except SystemExit as stop:
         if stop.code != 2:
             raise
-        raise _WrongFlagsError(f"{_one_line(said.getvalue())} (see hwr {job} --help)") from None
+        raise WrongFlagsError(f"{_one_line(said.getvalue())} (see hwr {job} --help)") from None
 
 
 def _one_line(box: str) -> str:

@@ -1,5 +1,7 @@
 """What a person sees of a running job: milestones, and how far it is."""
 
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,13 +23,20 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-# Where there is no terminal, such as in the log of a job on a cluster, a line says so often how far it is.
+# Where there is no terminal, such as in the log of a job on a cluster, a line says so often how far it is: once a
+# minute, unless this variable has another number of seconds.
+PROGRESS_S = "HWR_PROGRESS_S"
 _LOG_S = 60.0
+_PROGRESS = re.compile(r"[\d,]+ of [\d,]+ \S+, [\d,]+/s")
 
 
 def milestone(text: str, stream: TextIO | None = None) -> None:
     """Print one line that stays, at once, with terminal control characters made harmless; on standard output."""
-    print("".join(c if c.isprintable() else "?" for c in text), file=stream, flush=True)
+    print(_harmless(text), file=stream, flush=True)
+
+
+def _harmless(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def heading(text: str) -> None:
@@ -70,6 +80,27 @@ def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
         yield advance
 
 
+@contextmanager
+def relay() -> Iterator[Callable[[str], None]]:
+    """Pass on what a job elsewhere writes: as it comes, but on a terminal its progress is one last line that changes.
+
+    Yields:
+        A function to call with each line.
+    """
+    if not sys.stdout.isatty():
+        yield milestone
+        return
+    with Live(transient=True, auto_refresh=False) as last:
+
+        def show(line: str) -> None:
+            if _PROGRESS.match(line):
+                last.update(Text(_harmless(line), no_wrap=True, overflow="ellipsis"), refresh=True)
+            else:
+                milestone(line)
+
+        yield show
+
+
 class _Rate(ProgressColumn):
     """Steps a second."""
 
@@ -83,11 +114,12 @@ class _Log:
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total, self.done = what, total, 0
         self.begun = self.told = time.monotonic()
+        self.pause = float(os.environ.get(PROGRESS_S, _LOG_S))
 
     def __call__(self, steps: int, note: str) -> None:
         self.done += steps
         now = time.monotonic()
-        if now - self.told < _LOG_S:
+        if now - self.told < self.pause:
             return
         self.told = now
         rate = self.done / (now - self.begun)

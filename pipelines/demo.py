@@ -28,7 +28,7 @@ EPOCHS = "40"
 class Config:
     """Where the demo works."""
 
-    out: str = "demo"
+    out: cli.Output = "demo"
     """Folder for everything the demo makes; it must be new, or an earlier demo's."""
 
 

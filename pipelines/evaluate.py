@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,18 +34,18 @@ TABLE = "classification_report.txt"
 class Config:
     """Score predictions against the truth: report.html, report.json and the pictures in it."""
 
-    predictions: str
+    predictions: cli.Input
     """Folder that hwr label made."""
-    out: str
+    out: cli.Output
     """Folder for report.html, report.json and their pictures; it must be new, or the same command's."""
-    truth: cli.Text = None
+    truth: Annotated[cli.Text, cli.Place.INPUT] = None
     """CSV with columns file (or id) and label, and source, split or writer if there are figures to be had for each;
     without it the truth that rides in the predictions is used."""
     merge: cli.Text = None
     """Characters that count as one in a second set of figures, beside the strict one: 0O,1Il."""
     fold_case: tyro.conf.FlagCreatePairsOff[bool] = False
     """Let capitals and small letters count as one in that second set of figures."""
-    against: cli.Text = None
+    against: Annotated[cli.Text, cli.Place.INPUT] = None
     """Report of another model on the same inputs: what changed since, and whether that may be chance."""
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
 import pyarrow.fs as pafs
 
@@ -15,11 +16,11 @@ from pipelines import cli, console
 class Config:
     """Which model to export, in which form, and where to put the file."""
 
-    model: str
+    model: Annotated[str, cli.Place.MODEL]
     """Run that hwr train made, or the model folder in it."""
     format: export.Format
     """ONNX, the program format of torch.export, or the weights alone in HDF5."""
-    out: str
+    out: cli.Output
     """File to write; it must not exist yet."""
 
 

@@ -26,7 +26,7 @@ class Config:
 
     name: official.Name
     """Which set: MNIST, or one of the six of EMNIST."""
-    out: str
+    out: cli.Output
     """Folder for its files; it must be new, or the same set's."""
 
 

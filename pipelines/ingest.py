@@ -24,19 +24,19 @@ from pipelines._parts import run_parts
 class Config:
     """What to ingest, how to read it, and where to put it."""
 
-    source: str
+    source: cli.Input
     """The raw files: a folder or a file, as a path or a URI such as s3://bucket/scans."""
     format: Format
     """How the source is laid out: folders of images, a CSV of image files, tables of pixels (EMNIST's are transposed),
     MNIST's or EMNIST's files, NumPy arrays, or Parquet."""
-    out: str
+    out: cli.Output
     """Folder for the samples; it must be new, or the same command's."""
-    images: cli.Text = None
+    images: Annotated[cli.Text, cli.Place.INPUT] = None
     """image-csv: the folder, zip or tar that the paths in the CSV start from, if it is not beside the CSV."""
     alphabet: cli.Text = None
     """Which character each class number means (A-Z: class 0 is A; if it is not given: digits), or which labels to
     take: digits, A-Z, az35 (1-9, A-Z), emnist47, english62 (0-9, A-Z, a-z), or the characters themselves."""
-    mapping: cli.Text = None
+    mapping: Annotated[cli.Text, cli.Place.INPUT] = None
     """A file that maps class numbers to characters: EMNIST's lines of numbers and code points, or JSON. The EMNIST
     formats find one beside the data by themselves."""
     image_column: cli.Text = None
@@ -49,6 +49,7 @@ class Config:
     corrections: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(metavar="CSV", help_behavior_hint="(optional, may be repeated)"),
+        cli.Place.INPUT,
     ] = ()
     """A CSV with columns file (or id) and label, such as the corrections.csv of a report: the inputs that it names get
     these labels, and every sample keeps its id and split. Leave the other flags as they were, and give a new --out. Of

@@ -32,16 +32,17 @@ _ON_A_GPU = 8
 class Config:
     """What to label, with which model, and where to put the predictions."""
 
-    images: str
+    images: cli.Input
     """Folder of images, a zip or tar archive of them, a list of files (.txt or .csv), Parquet files with images, or a
     samples folder that hwr ingest made; as a path or a URI such as s3://bucket/scans."""
     model: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(metavar="MODEL", help_behavior_hint="(required, may be repeated)"),
+        cli.Place.MODEL,
     ]
     """Run that hwr train made, the model folder in it, or the name of a model that ships with hwr (emnist47). Several
     vote: the mean of their probabilities counts."""
-    out: str
+    out: cli.Output
     """Folder for the predictions; it must be new, or the same command's."""
     split: Annotated[
         Literal["train", "val", "test"] | None,
@@ -59,9 +60,9 @@ class Config:
     tta: tyro.conf.FlagCreatePairsOff[bool] = False
     """Look at each image in seven slightly different ways (test-time augmentation): more accurate, seven times as
     slow."""
-    sort_into: cli.Text = None
+    sort_into: Annotated[cli.Text, cli.Place.OUTPUT] = None
     """Folder to copy the images into, one folder inside it a character; hwr ingest --format image-folder reads it."""
-    label_studio: cli.Text = None
+    label_studio: Annotated[cli.Text, cli.Place.OUTPUT] = None
     """File for tasks that Label Studio imports, the least sure first; how it shows them is written beside it, as
     .xml. The README says what Label Studio needs to show images of this machine."""
     workers: cli.Count = None

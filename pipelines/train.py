@@ -37,9 +37,10 @@ class Config:
     data: Annotated[
         tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]],
         tyro.conf.arg(metavar="DIR [DIR ...]", help_behavior_hint="(required, may be repeated)"),
+        cli.Place.INPUT,
     ]
     """Samples folders that hwr ingest made; several are trained on together."""
-    out: str
+    out: cli.Output
     """Folder for the run; it must be new, or the same command's."""
     alphabet: cli.Text = None
     """Characters to tell apart: digits, A-Z, az35, emnist47 or english62 (see the README), or the characters
@@ -49,7 +50,7 @@ class Config:
     ] = None
     """Network: glyphnet (small and residual), baseline (four convolutions) or vgg5 (large and slow). That of --init,
     or glyphnet, if it is not given."""
-    init: cli.Text = None
+    init: Annotated[cli.Text, cli.Place.MODEL] = None
     """Run or model to start from; it may have another alphabet."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = field(default_factory=Recipe)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -16,6 +16,15 @@ with console.progress("images", 3) as advance:
 """
 
 
+RELAYED = """
+from pipelines import console
+with console.relay() as show:
+    for line in ("begun", "12 of 12 parts to do", "20 of 1,000 images, 10/s, 98 s left",
+                 "40 of 1,000 images, 10/s, 96 s left", "done"):
+        show(line)
+"""
+
+
 def test_control_characters_are_made_harmless(capsys):
     console.milestone("a\x1b[2Jb\nc")
     assert capsys.readouterr().out == "a?[2Jb?c\n"
@@ -41,10 +50,45 @@ def test_elsewhere_a_line_a_minute_says_how_far_it_is(capsys, monkeypatch):
     )
 
 
+def test_a_job_that_someone_looks_at_from_afar_says_it_more_often(capsys, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setenv(console.PROGRESS_S, "2")
+    with console.progress("images", 100) as advance:
+        for _ in range(4):
+            now += 1
+            advance(10, "")
+    assert capsys.readouterr().out == "20 of 100 images, 10/s, 8 s left\n40 of 100 images, 10/s, 6 s left\n"
+
+
+def test_elsewhere_lines_from_afar_are_passed_on_as_they_come(capsys):
+    with console.relay() as show:
+        for line in ("begun", "20 of 100 images, 10/s, 8 s left", "a\x1b[2Jb"):
+            show(line)
+    assert capsys.readouterr().out == "begun\n20 of 100 images, 10/s, 8 s left\na?[2Jb\n"
+
+
+def test_on_a_terminal_progress_from_afar_is_one_line_that_changes_and_goes():
+    shown = on_a_terminal(RELAYED)
+    assert b"begun\r\n" in shown
+    assert b"12 of 12 parts to do\r\n" in shown
+    assert b"done\r\n" in shown
+    assert b"20 of 1,000 images, 10/s, 98 s left" in shown
+    last = shown.rpartition(b"40 of 1,000 images, 10/s, 96 s left")[2]
+    assert last.endswith(b"\x1b[2K"), "the line is taken away at the end"
+
+
 def test_on_a_terminal_there_is_a_bar_and_the_milestone_stays_whole():
+    shown = on_a_terminal(PROGRAM)
+    assert b"3/3" in shown
+    assert b"half way\r\n" in shown
+
+
+def on_a_terminal(program):
+    """What a program writes there."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
-    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=theirs, stderr=theirs, env=environment) as process:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""
         while True:
@@ -55,8 +99,7 @@ def test_on_a_terminal_there_is_a_bar_and_the_milestone_stays_whole():
             shown += piece
         assert process.wait() == 0
     os.close(ours)
-    assert b"3/3" in shown
-    assert b"half way\r\n" in shown
+    return shown
 
 
 def test_a_table_shows_names_with_brackets_as_they_are(capsys):

@@ -1,0 +1,98 @@
+"""A Ray cluster of one machine as people start it, with `ray start --head`, a dashboard and a token."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+TOKEN = "0123456789abcdef" * 4
+
+_PORTS = (
+    "--port", "--dashboard-port", "--dashboard-agent-listen-port", "--dashboard-agent-grpc-port",
+    "--metrics-export-port", "--ray-client-server-port", "--node-manager-port", "--object-manager-port",
+    "--runtime-env-agent-port",
+)  # fmt: skip
+
+
+class Head:
+    """A head in processes of its own, on free ports and in a folder of its own; ended by their process ids."""
+
+    def __init__(self, cpus: int = 4, **environment: str) -> None:
+        self.top = Path(tempfile.mkdtemp(prefix="hwr-head-", dir="/tmp"))
+        ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self.url = f"http://127.0.0.1:{ports['--dashboard-port']}"
+        self.address = f"127.0.0.1:{ports['--port']}"
+        home = self.top / "home"
+        (home / ".ray").mkdir(parents=True)
+        (home / ".ray" / "auth_token").write_text(TOKEN)
+        beside = Path(sys.executable).parent
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHONPATH"))},
+            "HOME": str(home), "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "RAY_AUTH_MODE": "token",
+            "RAY_USAGE_STATS_ENABLED": "0", **environment,
+        }  # fmt: skip
+        command = [
+            beside / "ray", "start", "--head", "--node-ip-address=127.0.0.1", f"--temp-dir={self.top / 'ray'}",
+            f"--num-cpus={cpus}", f"--object-store-memory={200 * 2**20}", "--dashboard-host=127.0.0.1",
+            *(f"{flag}={port}" for flag, port in ports.items()),
+        ]  # fmt: skip
+        done = subprocess.run(command, env=self.environment, cwd=self.top, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self._wait()
+
+    def processes(self) -> list[psutil.Process]:
+        """All that belongs to it: Ray's own processes, workers and jobs."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("HOME") == str(self.top / "home"):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def kill(self) -> None:
+        """End it as a machine ends that loses its power."""
+        for process in self.processes():
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+    def close(self) -> None:
+        """End it, and take away its folder."""
+        while self.processes():  # a process may start another while they are killed
+            self.kill()
+            time.sleep(0.1)
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    def _wait(self) -> None:
+        last = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/api/version", timeout=5):
+                    return
+            except urllib.error.HTTPError as error:
+                error.close()
+                return  # it answers, and asks for the token
+            except OSError:
+                assert time.monotonic() < last
+                time.sleep(0.2)
+
+
+def _free_ports(count: int) -> list[int]:
+    with_all = [socket.socket() for _ in range(count)]
+    for one in with_all:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in with_all]
+    for one in with_all:
+        one.close()
+    return ports
