@@ -11,7 +11,10 @@ import ray
 import ray.autoscaler.sdk
 import ray.exceptions
 from pyarrow.fs import FileType
-from ray._private.state import state
+from ray._raylet import GcsClient  # type: ignore[attr-defined] # compiled
+from ray.autoscaler.v2.sdk import get_cluster_resource_state
+from ray.autoscaler.v2.utils import is_autoscaler_v2
+from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # type: ignore[attr-defined] # generated
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hwr.errors import ResourceError
@@ -21,6 +24,9 @@ from pipelines import _ray, console
 
 # How long nothing may be heard before a line says what there is to wait for.
 _SILENCE_S = 60.0
+
+# How long an autoscaler may take to say what it can do; it looks at what is asked for every few seconds.
+_ANSWER_S = 60.0
 
 # How often the machines that an autoscaler adds are counted.
 _LOOK_S = 1.0
@@ -36,8 +42,7 @@ class Cluster:
         nodes: Machines that have CPUs.
         cpus_on_smallest: Logical CPUs of the smallest of these.
         memory: Bytes of memory that the smallest of these has for work.
-        most_cpus: Logical CPUs with all machines that an autoscaler may add; those there are, where there is none.
-        most_gpus: GPUs, likewise.
+        grows: Whether an autoscaler adds machines where they are needed.
     """
 
     cpus: int
@@ -45,19 +50,18 @@ class Cluster:
     nodes: int
     cpus_on_smallest: int
     memory: int
-    most_cpus: int
-    most_gpus: int
+    grows: bool
 
     def workers(self, wanted: int | None, gpus_each: int = 0) -> int:
         """How many workers to run: one a CPU, unless a number is asked for.
 
         Raises:
-            ResourceError: There are too few CPUs or GPUs for the number that is asked for, and none will be added.
+            ResourceError: There are too few CPUs or GPUs for the number that is asked for, and the cluster never grows.
         """
         if wanted is not None and wanted < 1:
             raise ResourceError(f"--workers must be at least 1, not {wanted}")
-        for kind, each, most in (("GPU", gpus_each, self.most_gpus), ("CPU", 1, self.most_cpus)):
-            if (wanted or 1) * each > most:
+        for kind, each, most in (("GPU", gpus_each, self.gpus), ("CPU", 1, self.cpus)):
+            if (wanted or 1) * each > most and not self.grows:
                 advice = f"use --workers {most // each} or a larger cluster" if most >= each else "use a larger cluster"
                 raise ResourceError(f"{wanted or 1} worker(s) need a {kind} each, but Ray has {most} here: {advice}")
         return wanted or max(1, self.cpus)
@@ -91,12 +95,11 @@ def cluster() -> Cluster:
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call] # Ray does not type it
     able = [node["Resources"] for node in alive if node["Resources"].get("CPU")]
     cpus, gpus = (int(sum(machine.get(kind, 0) for machine in able)) for kind in ("CPU", "GPU"))
-    most = state.get_max_resources_from_cluster_config() or {}  # what an autoscaler has told; Ray Train asks there too
     return Cluster(
         cpus, gpus, len(able),
         int(min((machine["CPU"] for machine in able), default=0)),
         int(min((machine.get("memory", 0) for machine in able), default=0)),
-        max(cpus, int(most.get("CPU", 0))), max(gpus, int(most.get("GPU", 0))),
+        is_autoscaler_v2(),
     )  # fmt: skip
 
 
@@ -112,14 +115,18 @@ def grown(there: Cluster, workers: int, gpus_each: int, at_least: int) -> Iterat
 
     Yields:
         The cluster as it is then. At the end of the job the machines are given back.
+
+    Raises:
+        ResourceError: It cannot grow so far.
     """
     if there.cpus >= workers and there.gpus >= workers * gpus_each:
         yield there
         return
-    ray.autoscaler.sdk.request_resources(bundles=[{"CPU": 1, **({"GPU": gpus_each} if gpus_each else {})}] * workers)
+    kind = "GPU" if gpus_each else "CPU"
+    wanted = f"{workers} worker(s) need a {kind} each"
     try:
-        kind = "GPU" if gpus_each else "CPU"
-        wanted = f"{workers} worker(s) need a {kind} each"
+        if not _can_have({"CPU": 1, "GPU": gpus_each} if gpus_each else {"CPU": 1}, workers):
+            raise ResourceError(f"{wanted}, and the cluster cannot grow to that: use fewer --workers")
         console.milestone(f"{wanted}: waiting until the cluster has grown to at least {at_least}")
         begun = told = time.monotonic()
         while there.cpus < at_least or there.gpus < at_least * gpus_each:
@@ -132,6 +139,38 @@ def grown(there: Cluster, workers: int, gpus_each: int, at_least: int) -> Iterat
         yield there
     finally:
         ray.autoscaler.sdk.request_resources(bundles=[])
+
+
+def gpus_each(there: Cluster) -> int:
+    """How many GPUs a training worker gets: one, where there are any, or machines with one can be added."""
+    if there.gpus or not there.grows:
+        return min(1, there.gpus)
+    try:
+        return int(_can_have({"CPU": 1, "GPU": 1}, 1))
+    finally:
+        ray.autoscaler.sdk.request_resources(bundles=[])
+
+
+def _can_have(bundle: dict[str, int], count: int) -> bool:
+    """Ask the autoscaler for machines, and wait for its answer, which is there before they are.
+
+    Raises:
+        ResourceError: It does not answer.
+    """
+    ray.autoscaler.sdk.request_resources(bundles=[bundle] * count)
+    gcs = GcsClient(address=ray.get_runtime_context().gcs_address)
+    asked = get_cluster_resource_state(gcs).cluster_resource_state_version
+    last = time.monotonic() + _ANSWER_S
+    while time.monotonic() < last:
+        reply = GetClusterStatusReply()
+        reply.ParseFromString(gcs.get_cluster_status())
+        said = reply.autoscaling_state
+        if said.last_seen_cluster_resource_state_version > asked:
+            return not said.infeasible_cluster_resource_constraints
+        time.sleep(_LOOK_S)
+    raise ResourceError(
+        f"the cluster has too few machines now, and its autoscaler has not answered for {_ANSWER_S:.0f} s"
+    )
 
 
 def require_shared(out: Folder, *inputs: Folder) -> None:

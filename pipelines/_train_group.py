@@ -15,7 +15,7 @@ from hwr.storage import Folder
 from hwr.training import checkpoints
 from pipelines import console
 from pipelines._board import Board
-from pipelines._cluster import Cluster, cluster, grown, heard, require_shared
+from pipelines._cluster import Cluster, cluster, gpus_each, grown, heard, require_shared
 from pipelines._mlflow import Tracker
 from pipelines._ray import cause
 from pipelines._records import Records
@@ -66,13 +66,14 @@ def train_group(job: Job, folders: tuple[Folder, ...], wanted: Wanted, tracker: 
         HwrError: There is no room for the workers, or they failed.
     """
     there = cluster()
-    gpus_each = 1 if there.most_gpus else 0
-    workers = there.workers(wanted.workers if wanted.workers is not None else there.gpus or there.nodes or 1, gpus_each)
+    gpus = gpus_each(there)
+    usual = there.gpus if gpus else there.nodes
+    workers = there.workers(wanted.workers if wanted.workers is not None else usual or 1, gpus)
     least = wanted.min_workers or (1 if there.nodes > 1 or there.cpus < workers else workers)
     if wanted.min_workers is not None and not 1 <= wanted.min_workers <= workers:
         raise InputError(f"--min-workers must be from 1 to the number of workers, {workers}, not {wanted.min_workers}")
     require_shared(job.out, *folders)
-    with grown(there, workers, gpus_each, least) as there:
+    with grown(there, workers, gpus, least) as there:
         scaling, job = _scaling(wanted, job, there, workers, least)
         while True:
             _, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))

@@ -1,12 +1,15 @@
 """Too few CPUs, too little object store, machines that come late or see other disks: no hang, and no wrong row."""
 
 import json
-import os
+import subprocess
+import sys
+from pathlib import Path
 
+import psutil
 import pytest
-from ray.cluster_utils import AutoscalingCluster
 
 from tests.cluster.conftest import ingest, label, shards, train
+from tests.head import Head
 from tests.jobs import Command, hwr_process
 from tests.machines import machines
 
@@ -14,6 +17,14 @@ pytestmark = pytest.mark.cluster
 
 # The smallest object store that Ray starts with.
 STORE = 75 * 2**20
+
+RAY = Path(sys.executable).parent / "ray"
+
+# Ray's own autoscaler, with machines that are raylets here.
+AUTOSCALER = {
+    "RAY_FAKE_CLUSTER": "1", "RAY_enable_autoscaler_v2": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+    "RAY_CLOUD_INSTANCE_ID": "f" * 51 + "00000", "RAY_OVERRIDE_NODE_ID_FOR_TESTING": "f" * 51 + "00000",
+}  # fmt: skip
 
 
 def test_too_few_cpus_are_refused_before_anything_starts(scans, samples, tmp_path):
@@ -38,24 +49,37 @@ def test_a_stream_four_times_the_object_store_is_trained_on(scans, tmp_path):
 
 
 def test_a_cluster_that_has_no_machine_yet_grows_for_the_job(scans, labels, tmp_path):
-    kind = {
-        "resources": {"CPU": 1, "object_store_memory": STORE},
-        "node_config": {},
-        "min_workers": 0,
-        "max_workers": 2,
-    }
-    cluster = AutoscalingCluster(
-        head_resources={"CPU": 0}, worker_node_types={"one": kind}, autoscaler_v2=True, idle_timeout_minutes=0.1
-    )
-    cluster.start()
+    one = {"resources": {"CPU": 1, "object_store_memory": STORE}, "max_workers": 2}
+    head = Head(cpus=0, kinds={"one": one}, **AUTOSCALER)
     try:
-        address = os.environ["RAY_ADDRESS"]
-        status, told, said = Command([*label(scans, tmp_path / "out"), "--workers", 2], RAY_ADDRESS=address).end()
-        refused = hwr_process(*label(scans, tmp_path / "more"), "--workers", 3, RAY_ADDRESS=address)
+        there = {**head.environment, "RAY_ADDRESS": head.address}
+        status, told, said = Command([*label(scans, tmp_path / "out"), "--workers", 2], **there).end()
+        refused = hwr_process(*label(scans, tmp_path / "more"), "--workers", 3, **there)
     finally:
-        cluster.shutdown()
+        head.close()
     assert (status, said) == (0, "")
     assert "2 worker(s) need a CPU each: waiting until the cluster has grown to at least 1" in told
     assert shards(tmp_path / "out") == shards(labels)
     assert refused.returncode == 1
-    assert "3 worker(s) need a CPU each, but Ray has 2 here" in refused.stderr
+    assert "3 worker(s) need a CPU each, and the cluster cannot grow to that: use fewer --workers" in refused.stderr
+
+
+def test_a_machine_with_another_disk_is_found_out_before_its_rows_are_lost(scans, tmp_path):
+    """Its raylet sees an empty folder where the scans are: each of them would come out as unreadable there."""
+    with machines(1) as cluster:
+        elsewhere = f"mount -t tmpfs none {scans} && exec {RAY} start --address={cluster.address} --num-cpus=1 --block"
+        other = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", elsewhere], start_new_session=True, stdout=subprocess.DEVNULL
+        )
+        try:
+            cluster.wait_for_nodes(2)
+            done = hwr_process(*label(scans, tmp_path / "out"), RAY_ADDRESS=cluster.address)
+        finally:
+            family = [psutil.Process(other.pid), *psutil.Process(other.pid).children(recursive=True)]
+            for process in family:
+                process.kill()
+            other.wait()
+    assert done.returncode == 1
+    assert f"does not see {scans} as this one does: put it on a file system that all machines have" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out" / "predictions").exists()

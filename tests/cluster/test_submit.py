@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import _follow
-from tests.cluster.head import TOKEN, Head
+from tests.head import TOKEN, Head
 from tests.jobs import Command, hwr, hwr_process, write_scans
 
 pytestmark = pytest.mark.cluster

@@ -23,7 +23,7 @@ PARTS = [f"predictions/part-0000{number}.parquet" for number in range(2)]
 @pytest.fixture(autouse=True)
 def _here(monkeypatch):
     """Parts are done in this process: what is told here happens before and after them."""
-    monkeypatch.setattr(label, "_label", lambda left, job, _: [LabelPart(**job)(part) for part in left])
+    monkeypatch.setattr(label, "_label", lambda left, job, *_: [LabelPart(**job)(part) for part in left])
 
 
 def run(images, out, **flags):
@@ -106,8 +106,8 @@ def test_what_another_run_lists_meanwhile_is_done_too(images, tmp_path, monkeypa
     """The other run is killed right after it has listed what came."""
     out, here = tmp_path / "out", label._label
 
-    def grows(left, job, workers):
-        here(left, job, workers)
+    def grows(left, job, *rest):
+        here(left, job, *rest)
         new = images / "new.png"
         if not new.exists():
             new.write_bytes(NEW)

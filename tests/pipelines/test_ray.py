@@ -51,7 +51,7 @@ def test_a_failing_worker_is_one_line(tmp_path):
 def test_a_session_uses_the_ray_that_runs_and_leaves_it_running():
     with session():
         found = cluster()
-    assert found == Cluster(3, 0, 1, cpus_on_smallest=3, memory=found.memory, most_cpus=3, most_gpus=0)
+    assert found == Cluster(3, 0, 1, cpus_on_smallest=3, memory=found.memory, grows=False)
     assert found.memory > 2**30
     assert ray.is_initialized()
 
