@@ -1,5 +1,7 @@
 """What the Ray that a job runs on has to give, or can grow to, and whether its machines see the same files."""
 
+import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,9 @@ _SILENCE_S = 60.0
 
 # How long an autoscaler may take to say what it can do; it looks at what is asked for every few seconds.
 _ANSWER_S = 60.0
+
+# How many names of a folder are looked for on other machines.
+_SOME = 3
 
 # How often the machines that an autoscaler adds are counted.
 _LOOK_S = 1.0
@@ -174,26 +179,25 @@ def _can_have(bundle: dict[str, int], count: int) -> bool:
 
 
 def require_shared(out: Folder, *inputs: Folder) -> None:
-    """Check that every machine sees the same local folders: inputs that one lacks would come out as unreadable.
+    """Check that every machine sees the same local folders: images that one lacks would come out as unreadable.
 
     Args:
-        out: A folder that was claimed by this job, so that its config.json is new.
+        out: A folder that this job has claimed.
         inputs: Folders or files to read.
 
     Raises:
         ResourceError: A machine does not see one of them.
     """
-    local = [folder for folder in inputs if folder.is_local]
+    seen = [(folder, _some(folder)) for folder in inputs if folder.is_local]
+    if out.is_local:
+        seen.append((out, [CONFIG]))
     here = ray.get_runtime_context().get_node_id()
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]  # type: ignore[no-untyped-call]
-    others = [node for node in nodes if node["NodeID"] != here]
-    if not others or not (local or out.is_local):
-        return
     looks = {}
-    for node in others:
+    for node in (node for node in nodes if seen and node["NodeID"] != here):
         where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)  # one that dies now is not asked
         task: Any = ray.remote(num_cpus=0)(unseen).options(scheduling_strategy=where)
-        looks[task.remote(local, out, out.stamp(CONFIG))] = node["NodeManagerAddress"]
+        looks[task.remote(seen)] = node["NodeManagerAddress"]
     for look, address in looks.items():
         for name in ray.get(look):
             raise ResourceError(
@@ -202,10 +206,24 @@ def require_shared(out: Folder, *inputs: Folder) -> None:
             )
 
 
-def unseen(inputs: list[Folder], out: Folder, stamp: str) -> list[str]:
-    """Names of folders that this machine lacks, or has another of."""
-    lacks = [folder.name for folder in inputs if folder.kind() == FileType.NotFound]
-    return [*lacks, *([out.name] if out.is_local and not (out.has(CONFIG) and out.stamp(CONFIG) == stamp) else [])]
+def _some(folder: Folder) -> list[str]:
+    """Some names in a folder; none in a file."""
+    if folder.kind() != FileType.Directory:
+        return []
+    return [name for name, _ in itertools.islice(folder.look(), _SOME)]
+
+
+def unseen(seen: list[tuple[Folder, list[str]]]) -> list[str]:
+    """Look for local folders, and names in them, on the machine that this runs on.
+
+    Returns:
+        The names of the folders that it does not have, or has without these.
+    """
+    return [
+        folder.name
+        for folder, names in seen
+        if not all(map(os.path.lexists, [folder.path, *(f"{folder.path}/{name}" for name in names)]))
+    ]
 
 
 @contextmanager

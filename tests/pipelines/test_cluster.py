@@ -75,11 +75,8 @@ def test_news_is_no_silence(monkeypatch, capsys):
 
 
 def test_another_machine_must_see_the_same_folders(tmp_path):
-    out, there = Folder.open(str(tmp_path / "out")), Folder.open(str(tmp_path))
-    missing = Folder.open(str(tmp_path / "missing"))
-    out.write_json("config.json", {})
-    stamp = out.stamp("config.json")
-    assert _cluster.unseen([there], out, stamp) == []
-    assert _cluster.unseen([there, missing], out, stamp) == [missing.name]
-    assert _cluster.unseen([], out, "1 1") == [out.name]
-    assert _cluster.unseen([], missing, stamp) == [missing.name]
+    there, missing = Folder.open(str(tmp_path)), Folder.open(str(tmp_path / "missing"))
+    (tmp_path / "one.png").touch()
+    assert _cluster.unseen([(there, ["one.png"])]) == []
+    assert _cluster.unseen([(there, ["one.png"]), (missing, [])]) == [missing.name]
+    assert _cluster.unseen([(there, ["one.png", "two.png"])]) == [there.name]
