@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from hwr import object_store
 from hwr.errors import InputError, Reject, RejectError, one_line
 from hwr.storage import Folder
 
@@ -62,6 +63,7 @@ class Archive:
         except _DAMAGED as error:
             raise RejectError(Reject("corrupt", f"{self.name}: {one_line(error)}")) from error
         except OSError as error:
+            object_store.check(error, f"{self.folder.name}/{self.name}")
             if error.errno is not None:  # the disk or the network; bzip2's damage has no number
                 raise
             raise RejectError(Reject("corrupt", f"{self.name}: {one_line(error)}")) from error
@@ -133,4 +135,5 @@ def _opened(location: str, name: str, _stamp: str) -> _Zip | _Tar:
             return _Zip(zipfile.ZipFile(folder.open_file(name)))
         return _Tar(tarfile.open(fileobj=folder.open_file(name)))
     except (*_DAMAGED, OSError) as error:
+        object_store.check(error, f"{folder.name}/{name}")
         raise InputError(f"{folder.name}/{name} is damaged or no archive: {one_line(error)}") from error

@@ -20,6 +20,10 @@ class OutputError(HwrError):
     """The output folder belongs to something else or cannot be written."""
 
 
+class StorageError(HwrError):
+    """An object store does not answer, or does not allow what is asked of it; nothing is known of what lies there."""
+
+
 class ResourceError(HwrError):
     """The machine or cluster has too little of something that the job needs."""
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from hwr import object_store
 from hwr.errors import InputError, OutputError, one_line
 
 _CLUTTER = ("thumbs.db", "desktop.ini")
@@ -43,7 +44,9 @@ class Folder:
         """Open a local path or URI; it need not exist yet.
 
         Raises:
-            InputError: The URI names no file system that pyarrow knows, or the path is not valid UTF-8.
+            InputError: The URI has credentials in it or names no file system that pyarrow knows, or the path is not
+                valid UTF-8.
+            StorageError: An object store does not answer or does not let anyone in.
         """
         if not location:
             raise InputError("a folder's name is empty: was a variable not set?")
@@ -52,10 +55,7 @@ class Folder:
         if "://" not in location:
             local = os.path.abspath(os.path.expanduser(location))
             return cls(location, pafs.LocalFileSystem(), local)
-        try:
-            fs, path = pafs.FileSystem.from_uri(location)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise InputError(f"{location} is not a location that can be opened: {one_line(error)}") from error
+        fs, path = object_store.open_uri(location)
         return cls(location, fs, path.rstrip("/"))
 
     @classmethod
@@ -101,13 +101,45 @@ class Folder:
         inner, outer = (os.path.realpath(one.path) if one.is_local else one.path for one in (self, other))
         return f"{inner}/".startswith(f"{outer.rstrip('/')}/")
 
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Around whatever asks ``fs`` itself: what an object store could not do is told in plain words.
+
+        Raises:
+            StorageError: It does not answer, does not allow it, or has no such bucket.
+        """
+        try:
+            yield
+        except OSError as error:
+            object_store.check(error, self.name)
+            raise
+
+    def _info(self, path: str) -> pafs.FileInfo:
+        with self.asked():
+            return self.fs.get_file_info(path)
+
+    def _list(self, **how: bool) -> list[pafs.FileInfo]:
+        with self.asked():
+            found: list[pafs.FileInfo] = self.fs.get_file_info(pafs.FileSelector(self.path, **how))
+        return found
+
     def kind(self) -> pafs.FileType:
-        """Whether a file, a folder or nothing is found here."""
-        return self.fs.get_file_info(self.path).type
+        """Whether a file, a folder or nothing is found here.
+
+        Raises:
+            InputError: Not even the bucket is there.
+        """
+        kind = self._info(self.path).type
+        if kind == pafs.FileType.NotFound and not object_store.has_folders(self.fs):
+            bucket = self.path.partition("/")[0]
+            with suppress(OSError):  # not everyone who may use a folder may ask for the whole bucket
+                if self.fs.get_file_info(bucket).type == pafs.FileType.NotFound:
+                    raise InputError(f"{self.name}: there is no bucket {bucket}: make it first, or mend the name")
+        return kind
 
     def has(self, name: str) -> bool:
         """Whether a file of this name is here."""
-        return bool(self.fs.get_file_info(f"{self.path}/{name}").type == pafs.FileType.File)
+        return bool(self._info(f"{self.path}/{name}").type == pafs.FileType.File)
 
     def require(self) -> None:
         """Check that a folder is here.
@@ -128,13 +160,11 @@ class Folder:
             return True
         if kind == pafs.FileType.File:
             return False
-        found = self.fs.get_file_info(pafs.FileSelector(self.path))
-        return all(info.is_file and _BESIDE.fullmatch(info.base_name) for info in found)
+        return all(info.is_file and _BESIDE.fullmatch(info.base_name) for info in self._list())
 
     def names(self) -> list[str]:
         """Names of the files directly in this folder, sorted, hidden ones left out; none where it does not exist."""
-        found = self.fs.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
-        names = (info.base_name for info in found if info.type == pafs.FileType.File)
+        names = (info.base_name for info in self._list(allow_not_found=True) if info.type == pafs.FileType.File)
         return sorted(name for name in names if not name.startswith("."))
 
     def look(self) -> Iterator[tuple[str, bool]]:
@@ -146,7 +176,7 @@ class Folder:
             except OSError as error:
                 _refuse(error)
             return
-        for info in self.fs.get_file_info(pafs.FileSelector(self.path)):
+        for info in self._list():
             yield info.base_name, info.type == pafs.FileType.Directory
 
     def walk(self) -> Iterator[tuple[str, str]]:
@@ -167,7 +197,7 @@ class Folder:
                     found = _lstat(f"{top}/{name}")
                     yield f"{below}{name}", f"{found.st_size} {found.st_mtime_ns}"
             return
-        infos = self.fs.get_file_info(pafs.FileSelector(self.path, recursive=True))
+        infos = self._list(recursive=True)
         infos.sort(key=lambda info: info.path, reverse=True)
         while infos:  # let go one by one, as what is made of them grows
             info = infos.pop()
@@ -176,7 +206,7 @@ class Folder:
 
     def stamp(self, name: str) -> str:
         """The stamp of one file, as `walk` gives it."""
-        return _stamp(self.fs.get_file_info(f"{self.path}/{name}"))
+        return _stamp(self._info(f"{self.path}/{name}"))
 
     def open_file(self, name: str) -> IO[bytes]:
         """Open a file for reading here and there.
@@ -185,14 +215,15 @@ class Folder:
             InputError: There is no such file.
         """
         try:
-            file: IO[bytes] = self.fs.open_input_file(f"{self.path}/{name}")
+            with self.asked():
+                file: IO[bytes] = self.fs.open_input_file(f"{self.path}/{name}")
         except (FileNotFoundError, IsADirectoryError) as error:
             raise InputError(f"there is no file {self.name}/{name}") from error
         return file
 
     def read_bytes(self, name: str) -> bytes:
         """Read a whole file as it is."""
-        with self.fs.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
+        with self.asked(), self.fs.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
             return bytes(stream.read())
 
     def write_bytes(self, name: str, data: bytes | pa.Buffer, *, flush: bool = True) -> None:
@@ -224,7 +255,8 @@ class Folder:
         """
         path = f"{self.path}/{name}"
         try:
-            self.fs.create_dir(os.path.dirname(path), recursive=True)
+            if object_store.has_folders(self.fs):
+                self.fs.create_dir(os.path.dirname(path), recursive=True)
             if self.is_local:
                 with _replacing(path, flush=flush) as file:
                     yield file
@@ -232,7 +264,7 @@ class Folder:
             with SpooledTemporaryFile(_SPOOLED) as pieces:
                 yield pieces
                 pieces.seek(0)
-                with self.fs.open_output_stream(path, compression=None) as stream:
+                with self.asked(), self.fs.open_output_stream(path, compression=None) as stream:
                     shutil.copyfileobj(pieces, stream, 1 << 20)
         except OSError as error:
             full = "the disk is full" if error.errno == errno.ENOSPC else one_line(error)
@@ -241,14 +273,16 @@ class Folder:
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone already is no error."""
         try:
-            self.fs.delete_file(f"{self.path}/{name}")
+            with self.asked():
+                self.fs.delete_file(f"{self.path}/{name}")
         except FileNotFoundError:
             return
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder and all that is in it; one that is gone already is no error."""
         try:
-            self.fs.delete_dir(f"{self.path}/{name}")
+            with self.asked():
+                self.fs.delete_dir(f"{self.path}/{name}")
         except FileNotFoundError:
             return
 
@@ -293,7 +327,8 @@ class Folder:
         """
         chosen = [(column, "=", text) for column, text in only.items()] or None
         try:
-            return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs, filters=chosen)
+            with self.asked():
+                return pq.read_table(f"{self.path}/{name}", columns=columns, filesystem=self.fs, filters=chosen)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.name}/{name} is damaged or gone: {one_line(error)}") from error
 
@@ -319,12 +354,7 @@ class Folder:
 
     def bytes(self, name: str) -> int:
         """The size of a file, in bytes."""
-        return int(self.fs.get_file_info(f"{self.path}/{name}").size)
-
-
-def without_secrets(text: str) -> str:
-    """A text without the user names and passwords of the URIs in it, for pages that are handed on."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "…@", text)
+        return int(self._info(f"{self.path}/{name}").size)
 
 
 def is_clutter(path: str) -> bool:

@@ -23,7 +23,7 @@ from hwr.report.origin import Origin
 from hwr.report.recognition import Report
 from hwr.sources import read_by_id
 from hwr.spreadsheet import to_csv
-from hwr.storage import Folder, without_secrets
+from hwr.storage import Folder
 from pipelines import cli, console
 
 SUSPECTS = "suspects.csv"
@@ -204,7 +204,7 @@ def _facts(folder: Folder, made: dict[str, Any], settings: Mapping[str, Any]) ->
         "Held against": settings["against"],
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    return {name: without_secrets(value) for name, value in facts.items() if value}
+    return {name: value for name, value in facts.items() if value}
 
 
 def _write(

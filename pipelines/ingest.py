@@ -111,7 +111,7 @@ def _open(config: Config) -> tuple[Source, Folder]:
         raise InputError(f"--max-reject-share must be from 0 to 1, not {config.max_reject_share}")
     source = open_source(config.format, _raw(config))
     above, out = Folder.open(config.source), Folder.open(config.out)
-    if out.path.startswith(f"{above.path}/") and config.format in ("image-folder", "parquet"):
+    if out.is_within(above) and config.format in ("image-folder", "parquet"):
         raise InputError(f"--out {config.out} lies inside --source {config.source}: its files would be read as inputs")
     return source, out
 

@@ -15,7 +15,7 @@ from hwr.predictor import load
 from hwr.report import labelled
 from hwr.report.tally import COLUMNS, Tally, write_summary
 from hwr.sources import Samples, open_images, read_by_id
-from hwr.storage import Folder, without_secrets
+from hwr.storage import Folder
 from pipelines import cli, console
 from pipelines._cluster import cluster, grown, require_shared
 from pipelines._handed_out import HandOut, owner
@@ -196,8 +196,8 @@ def _shown(about: dict[str, Any]) -> dict[str, str]:
     split = f", split {about['images']['split']}" if about["images"]["split"] else ""
     limit = {"Answers from a confidence of": f"{about['min_confidence']:.1%}"} if about["min_confidence"] else {}
     return {
-        "Images": without_secrets(f"{about['images']['location']}{split}"),
-        "Model": without_secrets(about["model"]),
+        "Images": f"{about['images']['location']}{split}",
+        "Model": about["model"],
         "Alphabet": " ".join(about["alphabet"]),
         **limit,
     }

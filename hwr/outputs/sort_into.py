@@ -9,7 +9,7 @@ of the predictions that is sorted is not looked at again.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -88,6 +88,8 @@ def sort_into(out: Folder, names: Sequence[str], target: Folder, owner: str, rea
     if done is None:
         done = {}
         target.write_json(STATE, {"owner": owner, "done": done})
+    # An object store is asked once what it has, and not of each image.
+    known = None if target.is_local else {path: int(stamp.split()[0]) for path, stamp in target.walk()}
     copied = lost = 0
     for name in names:
         size = out.bytes(name)
@@ -99,7 +101,7 @@ def sort_into(out: Folder, names: Sequence[str], target: Folder, owner: str, rea
             data = read(key)
             lost += data is None
             if data is not None and (file := file_name(key, data)) not in there:
-                copied += _put(target, f"{folder}/{file}", data)
+                copied += _put(target, f"{folder}/{file}", data, known)
         if target.is_local:
             os.sync()  # once a part, not a file: what is recorded as copied is on the disk
         done = {**done, name: size}
@@ -134,9 +136,12 @@ def _places(out: Folder, name: str) -> Iterator[tuple[str, str]]:
             yield key, folders.get(status) or folder_name(answer)
 
 
-def _put(target: Folder, name: str, data: bytes) -> bool:
-    """Write a file if it is not there whole; whether it was not."""
-    if target.has(name) and target.bytes(name) == len(data):
-        return False
-    target.write_bytes(name, data, flush=False)
-    return True
+def _put(target: Folder, name: str, data: bytes, known: Mapping[str, int] | None) -> bool:
+    """Write a file if it is not there whole; whether it was not. What is there and its size may be known."""
+    if known is not None:
+        is_there = known.get(name) == len(data)
+    else:
+        is_there = target.has(name) and target.bytes(name) == len(data)
+    if not is_there:
+        target.write_bytes(name, data, flush=False)
+    return not is_there

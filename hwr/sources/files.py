@@ -1,9 +1,12 @@
 """Image files in a folder or an archive: which may be opened, and what is in them."""
 
+import itertools
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from hwr.archive import Archive
@@ -13,6 +16,8 @@ from hwr.sources.base import Image
 from hwr.storage import Folder
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+
+_AT_ONCE = 16  # files that are fetched from an object store at the same time
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
@@ -121,16 +126,41 @@ def raw_bytes(top: Folder | Archive, path: str, size: int) -> bytes | None:
 
 
 def read_files(top: Folder | Archive, paths: Iterable[str]) -> Iterator[Image | Reject]:
-    """Decode files one after the other."""
-    for path in paths:
+    """Decode files one after the other; those of an object store are fetched several at a time.
+
+    Raises:
+        StorageError: An object store does not answer, or does not allow it: that says nothing of a file.
+    """
+    is_far = isinstance(top, Folder) and not top.is_local
+    for found in _ahead(top, paths) if is_far else (_fetch(top, path) for path in paths):
         try:
-            yield decode(top.read_bytes(path))
+            yield found if isinstance(found, Reject) else decode(found)
         except RejectError as error:
             yield error.reject
-        except FileNotFoundError:
-            yield Reject("missing", "there is no such file")
-        except OSError as error:
-            yield Reject("unopenable", " ".join((error.strerror or str(error)).split()))
+
+
+def _fetch(top: Folder | Archive, path: str) -> bytes | Reject:
+    try:
+        return top.read_bytes(path)
+    except RejectError as error:
+        return error.reject
+    except FileNotFoundError:
+        return Reject("missing", "there is no such file")
+    except OSError as error:
+        return Reject("unopenable", " ".join((error.strerror or str(error)).split()))
+
+
+def _ahead(top: Folder | Archive, paths: Iterable[str]) -> Iterator[bytes | Reject]:
+    """Files in their order; some of those behind are on their way meanwhile, since each takes a while to come."""
+    rest = iter(paths)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        coming = deque(pool.submit(_fetch, top, path) for path in itertools.islice(rest, 2 * _AT_ONCE))
+        try:
+            while coming:
+                yield coming.popleft().result()
+                coming.extend(pool.submit(_fetch, top, path) for path in itertools.islice(rest, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def writers(paths: Iterable[str], pattern: str | None) -> list[str | None]:

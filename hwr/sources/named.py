@@ -110,7 +110,8 @@ class Named:
 
     @staticmethod
     def _filed(folder: Folder, paths: Sequence[str]) -> dict[str, _Found]:
-        infos = folder.fs.get_file_info([f"{folder.path}/{path}" for path in paths])
+        with folder.asked():
+            infos = folder.fs.get_file_info([f"{folder.path}/{path}" for path in paths])
         inside = {above: is_inside(folder, above) for above in {posixpath.dirname(path) for path in paths}}
         found = {}
         for path, info in zip(paths, infos, strict=True):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hwr import object_store
 from hwr.errors import InputError, Reject, one_line
 from hwr.sources.arrow_images import read_images
 from hwr.sources.base import SPLIT_WORDS, Image, index_of, numbered
@@ -181,6 +182,7 @@ def _readable(folder: Folder, name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # readers of broken bytes raise whatever they stumble over
+        object_store.check(error, f"{folder.name}/{name}")
         raise InputError(f"{folder.name}/{name} is not a readable Parquet file: {one_line(error)}") from error
 
 
@@ -240,5 +242,6 @@ class _Reader:
             self._values = next(self._batches).column(self._column)
             self._stop += len(self._values)
         except Exception as error:  # noqa: BLE001 - see _readable; nothing behind the damage can be found
+            object_store.check(error, self._name)
             reject = Reject("corrupt", one_line(error) if str(error) else "the file ends early")
             self._stop, self._image = int(self._ends[self._group + 1]), lambda _: reject

@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import re
 
 import pyarrow as pa
 import pytest
@@ -98,6 +99,21 @@ def test_options_of_a_uri_stay_at_its_end():
 def test_an_unknown_uri_is_one_line():
     with pytest.raises(InputError, match="nowhere://x is not a location that can be opened"):
         Folder.open("nowhere://x")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://KEY:SECRET@bucket/x",
+        "s3://KEY@bucket/x",
+        "s3://KEY:SEC/RET@bucket/x",
+        "s3://bucket/x?endpoint_override=http://KEY:SECRET@host:9000",
+    ],
+)
+def test_a_uri_with_credentials_is_refused_without_repeating_them(uri):
+    with pytest.raises(InputError, match="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a profile") as said:
+        Folder.open(uri)
+    assert not re.search("KEY[:@]|SEC/|SECRET[@]|RET@", str(said.value))
 
 
 def test_a_folder_travels_to_workers(tmp_path):

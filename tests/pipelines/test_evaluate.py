@@ -303,12 +303,11 @@ def test_a_report_to_compare_with_must_be_one_of_the_same_images_and_whole(tmp_p
     assert not (tmp_path / "now").exists()
 
 
-def test_no_password_of_a_uri_stands_in_a_report(tmp_path):
+@pytest.mark.parametrize("flag", ["predictions", "truth", "against", "out"])
+def test_no_uri_with_a_password_is_taken(tmp_path, flag):
     predict(tmp_path / "labels", rows=20)
-    file = tmp_path / "labels" / "manifest.json"
-    file.write_text(file.read_text().replace("/runs/digits/model", "s3://KEY:SECRET@bucket/model"))
-    run(tmp_path)
-    for name in ("report.html", "report.json"):
-        text = (tmp_path / "report" / name).read_text()
-        assert "SECRET" not in text
-        assert "@bucket/model" in text
+    places = {"predictions": str(tmp_path / "labels"), "out": str(tmp_path / "report")}
+    with pytest.raises(InputError, match="has credentials in it") as said:
+        evaluate.run(Config(**{**places, flag: "s3://KEY:SECRET@bucket/x"}))
+    assert "SECRET@" not in str(said.value)
+    assert not (tmp_path / "report").exists()
