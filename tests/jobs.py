@@ -59,7 +59,7 @@ class Command:
 
     def end(self) -> tuple[int, str, str]:
         """Wait for its end: exit status, standard output and standard error."""
-        out, err = self.process.communicate(timeout=240)
+        out, err = self.process.communicate(timeout=500)
         return self.process.returncode, out, err
 
     def kill(self) -> tuple[int, str, str]:

@@ -1,6 +1,7 @@
 """Clusters of several machines, played by several raylets on this one, that tests may take machines from."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ray.cluster_utils import Cluster
@@ -24,3 +25,11 @@ def machines(*cpus: int, object_store: int = _STORE) -> Iterator[Cluster]:
 def lose(cluster: Cluster) -> None:
     """Take a machine that is not the head away without warning."""
     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Look again and again, for a minute at most."""
+    last = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < last
+        time.sleep(0.1)

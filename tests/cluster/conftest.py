@@ -33,7 +33,7 @@ def ingest(scans: Path, out: Path) -> list[object]:
 
 def train(samples: Path, out: Path, *more: object) -> list[object]:
     """The words that train on them for some epochs."""
-    return ["train", "--data", samples, "--out", out, "--epochs", 4, "--batch-size", 128, *more]
+    return ["train", "--data", samples, "--out", out, "--epochs", 3, "--batch-size", 128, *more]
 
 
 def label(scans: Path, out: Path) -> list[object]:
