@@ -64,16 +64,11 @@ def test_training_outlives_a_machine_and_loses_at_most_an_epoch(three, samples, 
 
 def test_everything_may_be_lost_and_a_new_cluster_goes_on(scans, samples, labels, tmp_path):
     """Head, machines and the commands themselves, in the middle of all three jobs."""
+    made, named, run = (tmp_path / name for name in ("samples", "labels", "run"))
     jobs = {
-        "samples": (
-            [*ingest(scans, tmp_path / "samples"), "--workers", 1],
-            lambda: done(tmp_path / "samples", "samples"),
-        ),
-        "labels": (
-            [*label(scans, tmp_path / "labels"), "--workers", 1],
-            lambda: done(tmp_path / "labels", "predictions"),
-        ),
-        "run": (train(samples, tmp_path / "run", "--workers", 1), lambda: len(epochs(tmp_path / "run"))),
+        "samples": ([*ingest(scans, made), "--workers", 1], lambda: done(made, "samples")),
+        "labels": ([*label(scans, named), "--workers", 1], lambda: done(named, "predictions")),
+        "run": (train(samples, run, "--workers", 1), lambda: len(epochs(run))),
     }
     with machines(2, 2) as cluster:
         for words, progress in jobs.values():
