@@ -8,7 +8,8 @@ import pyarrow.fs as pafs
 from hwr.errors import InputError, StorageError, one_line
 
 _FLAT = ("s3", "gcs", "abfs")
-_SECRET = re.compile(r"://[^/?#@]*@")
+_BUCKETS = ("s3", "gs", "gcs")
+_SECRET = re.compile(r"://[^/?#@]*:[^/?#@]*@")
 _FAILURE = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))? during \w+ operation: (.*)", re.DOTALL)
 _DENIED = re.compile(r"ACCESS_DENIED|ACCESS_KEY|SIGNATURE|TOKEN|CREDENTIALS|CLIENT")
 _ELSEWHERE = ("301", "400")  # of a bucket in another region; without a body, nothing else is said
@@ -24,12 +25,8 @@ def open_uri(location: str) -> tuple[pafs.FileSystem, str]:
         InputError: The URI has credentials in it, or names no file system that pyarrow knows.
         StorageError: The bucket's region cannot be asked for.
     """
+    refuse_secrets(location)
     scheme, _, rest = location.partition("://")
-    if scheme == "s3" and (_SECRET.search(location) or {"@", ":"} & {*rest.partition("/")[0]}):
-        raise InputError(
-            f"a {scheme}:// URI has credentials in it, which would be written down wherever it is named: set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a profile or a role, and leave them out of the URI"
-        )
     # A small file is then sent by one request instead of three.
     options = f"{'&' if '?' in rest else '?'}allow_delayed_open=true" if scheme == "s3" else ""
     try:
@@ -37,6 +34,22 @@ def open_uri(location: str) -> tuple[pafs.FileSystem, str]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         check(error, location)
         raise InputError(f"{location} is not a location that can be opened: {one_line(error)}") from error
+
+
+def refuse_secrets(location: str) -> None:
+    """Check that a URI has no credentials in it; nothing is opened.
+
+    Raises:
+        InputError: It has.
+    """
+    scheme, _, rest = location.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    has_key = "@" in host and (scheme in _BUCKETS or ":" in host.rpartition("@")[0])
+    if has_key or _SECRET.search(location) or (scheme in _BUCKETS and ":" in host):
+        raise InputError(
+            f"a {scheme}:// URI has credentials in it, which would be written down wherever it is named: set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a profile or a role, and leave them out of the URI"
+        )
 
 
 def has_folders(fs: pafs.FileSystem) -> bool:

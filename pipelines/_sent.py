@@ -13,6 +13,7 @@ import hwr
 import pipelines
 from hwr import bundle
 from hwr.errors import InputError
+from hwr.object_store import refuse_secrets
 from hwr.storage import Folder
 from pipelines import console
 from pipelines._probe import Location
@@ -40,8 +41,15 @@ def absolute(config: Any, words: Sequence[str]) -> tuple[list[str], list[Locatio
     found: list[Location] = []
 
     def place(flag: str, value: str) -> str:
-        if "://" in value or (places[flag] is Place.MODEL and bundle.ships(value)):
-            return value  # shared, or in the package
+        if "://" in value:
+            refuse_secrets(value)
+            if places[flag] is Place.SERVER and value.startswith("sqlite:"):
+                raise InputError(
+                    f"{flag} {value} is a file of one machine: a job on a cluster needs a server, http://…"
+                )
+            return value  # shared
+        if places[flag] is Place.MODEL and bundle.ships(value):
+            return value  # in the package
         path = Folder.open(value).path
         found.append(Location(flag, path, places[flag] is Place.OUTPUT))
         return path

@@ -15,10 +15,12 @@ from hwr.storage import Folder
 from hwr.training import checkpoints
 from pipelines import console
 from pipelines._board import Board
-from pipelines._cluster import Cluster, cluster, gpus_each, grown, heard, require_shared
+from pipelines._cluster import Cluster, Room, cluster, heard
+from pipelines._growth import gpus_each, grown
 from pipelines._mlflow import Tracker
 from pipelines._ray import cause
 from pipelines._records import Records
+from pipelines._shared import Shared
 from pipelines._train_worker import Job, train_worker
 
 # A worker or machine may be lost this often with no epoch in between before the run gives up; each time it goes on
@@ -30,6 +32,9 @@ RAY = "ray"
 
 # How samples come to the workers, as it was decided when the run began.
 PLACEMENT = "placement.json"
+
+# Machines that come back are waited for so long: to take them in is to begin the epoch anew.
+_RESIZE_S = 600.0
 
 # How long a stop may take, from the question to the last worker's end.
 STOP_S = 60.0
@@ -65,54 +70,58 @@ def train_group(job: Job, folders: tuple[Folder, ...], wanted: Wanted, tracker: 
     Raises:
         HwrError: There is no room for the workers, or they failed.
     """
+    if wanted.workers is not None and wanted.workers < 1:
+        raise InputError(f"--workers must be at least 1, not {wanted.workers}")
     there = cluster()
     gpus = gpus_each(there)
-    usual = there.gpus if gpus else there.nodes
-    workers = there.workers(wanted.workers if wanted.workers is not None else usual or 1, gpus)
-    least = wanted.min_workers or (1 if there.nodes > 1 or there.cpus < workers else workers)
+    usual = there.gpus if gpus else len(there.machines)
+    workers = there.workers(wanted.workers or usual or 1, gpus)
     if wanted.min_workers is not None and not 1 <= wanted.min_workers <= workers:
         raise InputError(f"--min-workers must be from 1 to the number of workers, {workers}, not {wanted.min_workers}")
-    require_shared(job.out, *folders)
-    with grown(there, workers, gpus, least) as there:
-        scaling, job = _scaling(wanted, job, there, workers, least)
-        while True:
-            _, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
-            for name in damaged:
-                console.milestone(f"checkpoint {name} is damaged: going on from the one before it")
-            done = checkpoints.names(job.checkpoints)
-            try:
-                return _train(job, scaling, tracker)
-            except _LostError as lost:
-                if checkpoints.names(job.checkpoints) == done:
-                    raise
-                console.milestone(f"{lost}: trying again, since an epoch was finished between the losses")
+    has_all = there.cpus >= workers and there.gpus >= workers * gpus
+    least = wanted.min_workers or (workers if has_all and len(there.machines) == 1 else 1)
+    there = grown(there, workers, gpus, least)
+    scaling, job = _scaling(wanted, job, there, workers, least)
+    shared = Shared.of(job.out, folders)
+    while True:
+        _, damaged = checkpoints.latest(job.checkpoints, torch.device("cpu"))
+        for name in damaged:
+            console.milestone(f"checkpoint {name} is damaged: going on from the one before it")
+        done = checkpoints.names(job.checkpoints)
+        try:
+            return _train(job, shared, scaling, tracker)
+        except _LostError as lost:
+            if checkpoints.names(job.checkpoints) == done:
+                raise
+            console.milestone(f"{lost}: trying again, since an epoch was finished between the losses")
 
 
 def _scaling(wanted: Wanted, job: Job, there: Cluster, workers: int, least: int) -> tuple[ray.train.ScalingConfig, Job]:
     """How many workers of which size, and how samples come to them; said in two lines."""
     now = min(workers, there.gpus or there.cpus)
-    cpus = there.cpus_each(now, kept=1 if _where(wanted, job) == "data" else 0)
-    job = _placed(wanted, job, there, now, cpus)
+    room = there.room(now, min(1, there.gpus), kept=1 if _where(wanted, job) == "data" else 0)
+    job = _placed(wanted, job, there, now, room)
     console.milestone(
         f"training {job.architecture} on {len(job.alphabet)} characters, {int(job.counts.sum()):,} samples, for up to "
-        f"{job.recipe.epochs} epochs: {workers} worker(s) with {'a GPU' if there.gpus else f'{cpus} CPUs'} each, "
+        f"{job.recipe.epochs} epochs: {workers} worker(s) with {'a GPU' if there.gpus else f'{room.cpus} CPUs'} each, "
         f"global batch {job.recipe.batch_size}"
     )
     return ray.train.ScalingConfig(
         num_workers=workers if least == workers else (least, workers),  # type: ignore[arg-type] # V2 takes a range
         use_gpu=there.gpus > 0,
-        resources_per_worker={"CPU": cpus, "GPU": 1 if there.gpus else 0},
+        resources_per_worker={"CPU": room.cpus, "GPU": 1 if there.gpus else 0},
         # GPUs of one machine are closer to each other than to those of another; processors are better not shared.
         placement_strategy="PACK" if there.gpus else "SPREAD",
+        elastic_resize_monitor_interval_s=_RESIZE_S,  # type: ignore[call-arg] # V2 takes it
     ), job
 
 
-def _train(job: Job, scaling: ray.train.ScalingConfig, tracker: Tracker) -> Calibration:
+def _train(job: Job, shared: Shared, scaling: ray.train.ScalingConfig, tracker: Tracker) -> Calibration:
     """Run the workers, and keep the records while they tell of their epochs; what they say in the end is returned."""
     board = Board()
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={"job": job, "board": board},
+        train_loop_config={"job": job, "board": board, "shared": shared},
         scaling_config=scaling,
         run_config=ray.train.RunConfig(
             name=RAY,
@@ -137,10 +146,9 @@ def _where(wanted: Wanted, job: Job) -> Where:
     return job.augment.where
 
 
-def _placed(wanted: Wanted, job: Job, cluster: Cluster, workers: int, cpus: int) -> Job:
+def _placed(wanted: Wanted, job: Job, cluster: Cluster, workers: int, room: Room) -> Job:
     """Decide whether samples are streamed and where they are varied, and say why."""
-    on_a_machine = -(-workers // cluster.nodes)
-    memory = int(wanted.memory * 1e9) if wanted.memory is not None else cluster.memory // 2 // on_a_machine
+    memory = int(wanted.memory * 1e9) if wanted.memory is not None else room.memory // 2
     if wanted.memory is None and job.out.has(PLACEMENT):
         # As when the run began, however much memory is free today: within a stream, order depends on it.
         return _with(job, **job.out.read_json(PLACEMENT))
@@ -149,7 +157,7 @@ def _placed(wanted: Wanted, job: Job, cluster: Cluster, workers: int, cpus: int)
     fits = need <= memory
     where = job.augment.where
     if where == "auto":
-        idle = cluster.cpus - workers * cpus
+        idle = cluster.cpus - workers * room.cpus
         where = "data" if not fits and not cluster.gpus and idle >= workers else "device"
     is_streamed = not fits or where == "data"
     size = f"{need / 1e6:,.0f} MB of samples"

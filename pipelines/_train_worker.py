@@ -127,12 +127,13 @@ def train_worker(config: dict[str, Any]) -> None:
     """Train until the job is over or was asked to stop.
 
     Args:
-        config: The `Job` as ``job`` and the `Board` as ``board``.
+        config: The `Job` as ``job``, the `Board` as ``board``, and what must be seen as ``shared``, a `Shared`.
     """
     job, board = config["job"], config["board"]
     if board.was_stopped():
         return  # started anew after a failure that the command knows of
     try:
+        config["shared"].require()
         _train(job, board)
     except HwrError as error:
         board.give_up(Failure(str(error)))

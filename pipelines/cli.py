@@ -38,6 +38,7 @@ class Place(Enum):
     INPUT = "read"
     MODEL = "read, or the name of a model that ships"
     OUTPUT = "written"
+    SERVER = "asked by the job, from where it runs"
 
 
 Input = Annotated[str, Place.INPUT]

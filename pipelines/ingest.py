@@ -14,10 +14,12 @@ from hwr.sources import Format, Raw, Source, fingerprint, open_source
 from hwr.splits import SplitConfig
 from hwr.storage import Folder
 from pipelines import _ingested, cli, console
-from pipelines._cluster import cluster, grown, require_shared
+from pipelines._cluster import cluster
+from pipelines._growth import grown
 from pipelines._ingested import LEAKS, OVERVIEW
 from pipelines._metrics import Parts
 from pipelines._parts import run_parts
+from pipelines._shared import Shared
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def run(config: Config) -> None:
     console.milestone(f"{config.source}: {len(index):,} inputs, {len(left)} of {len(todo)} parts to do")
     if left:
         job = {"source": source, "out": out, "size": config.size}
+        read = (Folder.open(place) for place in (config.source, config.images) if place)
+        shared = Shared.of(out, read, left[0]["file"].to_pylist())
         there = cluster()
-        workers = there.workers(config.workers)
-        require_shared(out, *(Folder.open(place) for place in (config.source, config.images) if place))
-        with grown(there, workers, gpus_each=0, at_least=1):
-            meter = Parts("ingest", out, sum(map(len, left)))
-            run_parts(left, shards.MakeShard, job, what="inputs", workers=workers, told=meter.add)
+        there = grown(there, min(len(left), there.workers(config.workers)), gpus_each=0, at_least=1)
+        workers, meter = there.workers(config.workers), Parts("ingest", out, sum(map(len, left)))
+        run_parts(left, shards.MakeShard, job, what="inputs", workers=workers, shared=shared, told=meter.add)
     changed = changed_ids(index, corrected) if corrections else None
     facts = _finish(out, [part["part"][0].as_py() for part in todo], config, inputs, changed)
     _refuse_rejects(facts["counts"], config)

@@ -17,15 +17,14 @@ from hwr.report.tally import COLUMNS, Tally, write_summary
 from hwr.sources import Samples, open_images, read_by_id
 from hwr.storage import Folder
 from pipelines import cli, console
-from pipelines._cluster import cluster, grown, require_shared
+from pipelines._cluster import cluster
+from pipelines._growth import grown
 from pipelines._handed_out import HandOut, owner
 from pipelines._label_worker import Answers, LabelPart
 from pipelines._listed import is_whole, write_down
 from pipelines._metrics import Parts
 from pipelines._parts import run_parts
-
-# Workers that share a GPU: reading images takes far longer than scoring them there.
-_ON_A_GPU = 8
+from pipelines._shared import Shared
 
 
 @dataclass(frozen=True)
@@ -162,14 +161,13 @@ def _make(config: Config, reads: list[Folder], job: dict[str, Any], about: dict[
 
 def _label(left: list[pa.Table], job: dict[str, Any], reads: list[Folder], wanted: int | None) -> None:
     """Have workers do the parts that are left."""
+    shared = Shared.of(job["out"], reads, left[0]["file"].to_pylist())
     there = cluster()
-    if wanted is None and there.gpus:
-        wanted = max(1, min(there.cpus, _ON_A_GPU * there.gpus))
-    workers = there.workers(wanted)
-    require_shared(job["out"], *reads)
-    with grown(there, workers, gpus_each=0, at_least=1) as there:
-        gpus, meter = min(1.0, there.gpus / workers), Parts("label", job["out"], sum(map(len, left)))
-        run_parts(left, LabelPart, job, what="images", workers=workers, gpus=gpus, told=meter.add)
+    workers, _ = there.shared_gpus(wanted)
+    there = grown(there, min(len(left), workers), gpus_each=0, at_least=1)
+    workers, gpus = there.shared_gpus(wanted)
+    meter = Parts("label", job["out"], sum(map(len, left)))
+    run_parts(left, LabelPart, job, what="images", workers=workers, shared=shared, gpus=gpus, told=meter.add)
 
 
 def _finish(out: Folder, listed: pa.Table, about: dict[str, Any]) -> dict[str, Any]:

@@ -83,13 +83,13 @@ def _submit(address: str, job: str, *words: str) -> None:
     with _sent.package() as package:
         jobs = _jobs_api.connect(address)
         _probe.require(jobs, locations)
+        console.milestone(f"sending {name} to the cluster at {jobs.get_address()}")
+        _say_how(jobs, name)
         jobs.submit_job(
             entrypoint=f"{_RUN}{shlex.join([job, *flags])}",
             submission_id=name,
             runtime_env={"working_dir": str(package), "env_vars": _environment()},
         )
-    console.milestone(f"{name} is on the cluster at {jobs.get_address()}")
-    _say_how(jobs, name)
     _follow(jobs, name)
 
 

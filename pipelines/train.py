@@ -64,7 +64,7 @@ class Config:
     is not given."""
     keep: int = 2
     """How many checkpoints of the best epochs are kept, beside the latest."""
-    mlflow: cli.Text = None
+    mlflow: Annotated[cli.Text, cli.Place.SERVER] = None
     """MLflow server to log the run to, http://... or sqlite:///FILE; needs pip install 'hwr[mlflow]'."""
     preview: bool = False
     """Only draw how glyphs are varied: a picture named like --out with -preview.png at its end."""

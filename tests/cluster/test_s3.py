@@ -76,7 +76,17 @@ def test_the_demo_ends_as_on_a_disk_and_a_second_one_writes_nothing(store, demo,
 @pytest.mark.usefixtures("demo")
 def test_a_labelling_whose_command_is_killed_is_exact(store):
     def words(out):
-        return ["label", "--images", "s3://scans/demo/images", "--model", "emnist47", "--only", "digits", "--out", out]
+        return [
+            "label",
+            "--images",
+            "s3://scans/demo/held-out",
+            "--model",
+            "emnist47",
+            "--only",
+            "digits",
+            "--out",
+            out,
+        ]
 
     def done(out):
         return len(store.objects(f"{out}/predictions/"))
@@ -84,18 +94,18 @@ def test_a_labelling_whose_command_is_killed_is_exact(store):
     begun = len(store.requests())
     assert Command(words("s3://scans/undisturbed")).end()[0] == 0
     # Each image by two requests, its size and its content, and once more those that the overview shows.
-    assert len(store.requests()) - begun < 2 * 1438 + 700
+    assert len(store.requests()) - begun < 2 * 359 + 500
     command = Command([*words("s3://scans/killed"), "--workers", 1])
-    command.wait_until(lambda: done("killed") >= 2)
+    command.wait_until(lambda: done("killed") >= 1)
     assert command.kill()[0] != 0
-    assert 2 <= done("killed") < done("undisturbed")
+    assert 1 <= done("killed") < done("undisturbed")
     assert "killed/manifest.json" not in store.objects("killed/")
     status, told, said = Command(words("s3://scans/killed")).end()
     assert (status, said) == (0, "")
-    assert int(re.search(r"(\d+) of 12 parts to do", told)[1]) < 12
+    assert int(re.search(r"(\d+) of 3 parts to do", told)[1]) < 3
     rows = predictions("s3://scans/killed")
     assert rows.equals(predictions("s3://scans/undisturbed"))
-    assert len(rows) == len({*rows["id"].to_pylist()}) == 1438
+    assert len(rows) == len({*rows["id"].to_pylist()}) == 359
 
 
 @pytest.mark.usefixtures("demo")

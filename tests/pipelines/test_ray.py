@@ -7,9 +7,10 @@ import ray
 from hwr import parts
 from hwr.errors import HwrError
 from hwr.storage import Folder
-from pipelines._cluster import Cluster, cluster
+from pipelines._cluster import Cluster, Machine, cluster
 from pipelines._parts import run_parts
 from pipelines._ray import session
+from pipelines._shared import Shared
 from tests.jobs import hwr_process, write_scans
 
 
@@ -33,7 +34,7 @@ class Fail(Write):
 
 def test_every_part_arrives_whole(tmp_path):
     pieces = parts.cut(pa.table({"row": range(3000)}), "part")
-    run_parts(pieces, Write, {"out": Folder.open(str(tmp_path))}, what="rows", workers=2)
+    run_parts(pieces, Write, {"out": Folder.open(str(tmp_path))}, what="rows", workers=2, shared=Shared(()))
     folder = Folder.open(str(tmp_path.parent))
     files = parts.files(pieces, folder, tmp_path.name)
     tables = [folder.read_table(entry["name"], ["row"]) for entry in files]
@@ -44,15 +45,15 @@ def test_every_part_arrives_whole(tmp_path):
 def test_a_failing_worker_is_one_line(tmp_path):
     pieces = parts.cut(pa.table({"row": range(10)}), "part")
     with pytest.raises(HwrError, match=r"^a worker failed: the disk is full at part-00000; the same") as caught:
-        run_parts(pieces, Fail, {"out": Folder.open(str(tmp_path))}, what="rows", workers=1)
+        run_parts(pieces, Fail, {"out": Folder.open(str(tmp_path))}, what="rows", workers=1, shared=Shared(()))
     assert "\n" not in str(caught.value)
 
 
 def test_a_session_uses_the_ray_that_runs_and_leaves_it_running():
     with session():
         found = cluster()
-    assert found == Cluster(3, 0, 1, cpus_on_smallest=3, memory=found.memory, grows=False)
-    assert found.memory > 2**30
+    assert found == Cluster((Machine(3, 0, found.machines[0].memory),), grows=False)
+    assert found.machines[0].memory > 2**30
     assert ray.is_initialized()
 
 

@@ -27,7 +27,7 @@ def test_the_flags_that_are_locations_are_marked_where_they_are_defined():
         "ingest": {
             "--source": read, "--out": written, "--images": read, "--mapping": read, "--corrections": read,
         },
-        "train": {"--data": read, "--out": written, "--init": Place.MODEL},
+        "train": {"--data": read, "--out": written, "--init": Place.MODEL, "--mlflow": Place.SERVER},
         "label": {
             "--images": read, "--model": Place.MODEL, "--out": written, "--sort-into": written,
             "--label-studio": written,
