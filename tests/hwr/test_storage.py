@@ -105,6 +105,9 @@ def test_an_unknown_uri_is_one_line():
     "uri",
     [
         "s3://KEY:SECRET@bucket/x",
+        "gs://KEY@bucket/x",
+        "abfs://:SECRET@account.dfs.core.windows.net/x",
+        "abfss://name:SECRET@account.dfs.core.windows.net/x",
         "s3://KEY@bucket/x",
         "s3://KEY:SEC/RET@bucket/x",
         "s3://bucket/x?endpoint_override=http://KEY:SECRET@host:9000",

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -55,6 +56,22 @@ def test_relative_paths_become_absolute_and_everything_else_stays(tmp_path, monk
         Location("--out", f"{tmp_path}/out", is_output=True),
         Location("--sort-into", "/home/me/s", is_output=True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "s3://KEY:WORD@bucket/data"], "has credentials in it"),
+        (["--data", "d", "--init", "abfs://:WORD@account.dfs.core.windows.net/run"], "has credentials in it"),
+        (["--data", "d", "--mlflow", "http://me:WORD@host"], "has credentials in it"),
+        (["--data", "d", "--mlflow", "sqlite:///ml.db"], "is a file of one machine: a job on a cluster needs"),
+    ],
+)
+def test_what_must_not_stand_in_a_list_of_jobs_is_refused_before_it_does(words, message):
+    words = [*words, "--out", "o"]
+    with pytest.raises(InputError, match=message) as refused:
+        _sent.absolute(cli.parse("train", words), words)
+    assert "WORD" not in str(refused.value)
 
 
 def test_a_relative_default_becomes_absolute_too(tmp_path, monkeypatch):
