@@ -83,7 +83,7 @@ def _submit(address: str, job: str, *words: str) -> None:
     with _sent.package() as package:
         jobs = _jobs_api.connect(address)
         _probe.require(jobs, locations)
-        console.milestone(f"sending {name} to the cluster at {jobs.get_address()}")
+        console.milestone(f"{name} goes to the cluster at {jobs.get_address()}")
         _say_how(jobs, name)
         jobs.submit_job(
             entrypoint=f"{_RUN}{shlex.join([job, *flags])}",

@@ -46,7 +46,7 @@ class Command:
 
     def wait_until(self, happened: Callable[[], bool]) -> None:
         """Look again and again; the command must not end before."""
-        last = time.monotonic() + 240
+        last = time.monotonic() + 500
         while not happened():
             assert self.process.poll() is None
             assert time.monotonic() < last
