@@ -250,7 +250,7 @@ def test_killed_half_way_and_run_again_it_equals_an_undisturbed_run(tmp_path, di
     while process.poll() is None and len(list(shards.glob("*.parquet"))) < 2:
         time.sleep(0.01)
     mine = psutil.Process(process.pid).children(recursive=True)
-    worker = next(child for child in mine if "MakeShard" in " ".join(child.cmdline()))
+    worker = next(child for child in mine if "MapWorker" in " ".join(child.cmdline()))
     worker.kill() if victim == "worker" else process.kill()
     process.wait(timeout=300)
     for child in mine:
