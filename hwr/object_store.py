@@ -11,6 +11,8 @@ _FLAT = ("s3", "gcs", "abfs")
 _BUCKETS = ("s3", "gs", "gcs")
 _SECRET = re.compile(r"://[^/?#@]*:[^/?#@]*@")
 _FAILURE = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))? during \w+ operation: (.*)", re.DOTALL)
+# Google's and Azure's words are good enough as they are, up to what only a developer reads.
+_OTHER = re.compile(r"google::cloud::Status\((\w+): (.*?)(?: error_info=|\)?$)|Azure Error: \[(\w*)\] (.*)", re.DOTALL)
 _DENIED = re.compile(r"ACCESS_DENIED|ACCESS_KEY|SIGNATURE|TOKEN|CREDENTIALS|CLIENT")
 _ELSEWHERE = ("301", "400")  # of a bucket in another region; without a body, nothing else is said
 
@@ -70,6 +72,10 @@ def check(error: BaseException, name: str) -> None:
     found = _FAILURE.search(str(error))
     if found:
         raise StorageError(f"{name}: {_meaning(*found.groups(''))}") from error
+    other = _OTHER.search(str(error))
+    if other:
+        said = ": ".join(" ".join(part.split()) for part in other.groups() if part)
+        raise StorageError(f"{name}: the object store failed ({said}); the same command goes on") from error
 
 
 def _meaning(code: str, status: str, detail: str) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from hwr.archive import Archive
 from hwr.decode import MAX_BYTES, decode
-from hwr.errors import InputError, Reject, RejectError, StorageError, one_line
+from hwr.errors import InputError, Reject, RejectError
 from hwr.sources.base import Image
 from hwr.storage import Folder
 
@@ -147,8 +147,6 @@ def _fetch(top: Folder | Archive, path: str) -> bytes | Reject:
     except FileNotFoundError:
         return Reject("missing", "there is no such file")
     except OSError as error:
-        if isinstance(top, Folder) and not top.is_local:
-            raise StorageError(f"{top.name}/{path}: {one_line(error)}; the same command goes on") from error
         return Reject("unopenable", " ".join((error.strerror or str(error)).split()))
 
 
