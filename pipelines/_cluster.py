@@ -74,6 +74,10 @@ class Cluster:
         """GPUs of all machines."""
         return sum(machine.gpus for machine in self.machines)
 
+    def has(self, workers: int, gpus_each: int) -> bool:
+        """Whether there is a CPU, and so many GPUs, for each of some workers."""
+        return self.cpus >= workers and self.gpus >= workers * gpus_each
+
     def workers(self, wanted: int | None, gpus_each: int = 0) -> int:
         """How many workers to run: one a CPU, unless a number is asked for.
 

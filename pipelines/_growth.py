@@ -10,8 +10,6 @@ import ray.exceptions
 from ray._raylet import GcsClient  # type: ignore[attr-defined] # compiled
 from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # type: ignore[attr-defined] # generated
-from ray.data._internal.cluster_autoscaler.base_autoscaling_coordinator import ResourceRequestPriority
-from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import get_or_create_autoscaling_coordinator
 
 from hwr.errors import ResourceError
 from pipelines import console
@@ -55,7 +53,7 @@ def grown(there: Cluster, workers: int, gpus_each: int, at_least: int) -> Cluste
     Raises:
         ResourceError: It cannot grow so far, or is lost.
     """
-    if there.cpus >= workers and there.gpus >= workers * gpus_each:
+    if there.has(workers, gpus_each):
         return there
     wanted = f"{workers} worker(s) need a {'GPU' if gpus_each else 'CPU'} each"
     with _speaking():
@@ -65,7 +63,7 @@ def grown(there: Cluster, workers: int, gpus_each: int, at_least: int) -> Cluste
             raise ResourceError(f"{wanted}, and the cluster cannot grow to that: use fewer --workers")
         console.milestone(f"{wanted}: waiting until the cluster has grown to at least {at_least}")
         begun = told = time.monotonic()
-        while there.cpus < at_least or there.gpus < at_least * gpus_each:
+        while not there.has(at_least, gpus_each):
             time.sleep(_LOOK_S)
             there = cluster()
             if time.monotonic() - told > SILENCE_S:
@@ -80,10 +78,17 @@ class _Request:
     """Asks for machines, beside what others ask for, and of itself for two minutes only: a job may be killed."""
 
     def __init__(self, bundle: dict[str, int], count: int) -> None:
+        # Ray Data takes a second to import, and most jobs need no machines.
+        from ray.data._internal.cluster_autoscaler import (  # noqa: PLC0415
+            base_autoscaling_coordinator,
+            default_autoscaling_coordinator,
+        )
+
         self.bundles = [bundle] * count
         self.name = f"hwr-{uuid.uuid4().hex[:8]}"
         # Ray Data's and Ray Train's: what is asked for past it, it takes back within seconds.
-        self.coordinator = get_or_create_autoscaling_coordinator()  # type: ignore[no-untyped-call]
+        self.coordinator = default_autoscaling_coordinator.get_or_create_autoscaling_coordinator()  # type: ignore[no-untyped-call]
+        self.priority = base_autoscaling_coordinator.ResourceRequestPriority.HIGH
         self.renew()
 
     def renew(self) -> None:
@@ -92,7 +97,7 @@ class _Request:
                 requester_id=self.name,
                 resources=self.bundles,
                 expire_after_s=_LASTS_S,
-                priority=ResourceRequestPriority.HIGH,
+                priority=self.priority,
             )
         )
 

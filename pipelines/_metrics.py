@@ -6,12 +6,14 @@ more when the command ends; where there is no agent, as on a laptop, they stay w
 
 import time
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.util.metrics import Counter, Gauge
 
 from hwr.storage import Folder
-from hwr.training import Epoch, Progress
+
+if TYPE_CHECKING:  # it brings PyTorch, which ingest does without
+    from hwr.training import Epoch, Progress
 
 # Prometheus itself names every series it reads with `job` and `instance`: a label of ours must have another name. A
 # run is known by its folder's last name, so there are as many series as runs, and no path or bucket is told to
@@ -93,7 +95,7 @@ class Parts(Meter):
 class Epochs(Meter):
     """Numbers of a training."""
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: "Progress") -> None:
         """Take note of how the running epoch goes."""
         self.show(
             hwr_epoch=progress.epoch,
@@ -101,7 +103,7 @@ class Epochs(Meter):
             hwr_images_per_second=progress.images_per_second,
         )
 
-    def epoch(self, epoch: Epoch) -> None:
+    def epoch(self, epoch: "Epoch") -> None:
         """Take note of an epoch that is over."""
         self.show(
             hwr_epoch=epoch.epoch,

@@ -12,11 +12,11 @@ from contextlib import contextmanager, redirect_stderr, suppress
 from typing import Any
 
 # Ray reads these when it is imported. Its own progress bars and logs would bury a job's milestones; the poll decides
-# how soon a training report is taken (the default makes one report cost about two seconds).
+# how soon it is seen that training workers have ended (two seconds by default), and takes time from them.
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
-os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Threads of a worker that wait for each other sleep instead of spinning: on a machine with other work beside it, Ray's
 # own included, training is up to ten times as fast that way.

@@ -36,6 +36,9 @@ PLACEMENT = "placement.json"
 # Machines that come back are waited for so long: to take them in is to begin the epoch anew.
 _RESIZE_S = 600.0
 
+# How often it is asked what the workers have told, which takes processor time that they lack.
+_LOOK_S = 0.5
+
 # How long a stop may take, from the question to the last worker's end.
 STOP_S = 60.0
 
@@ -70,16 +73,13 @@ def train_group(job: Job, folders: tuple[Folder, ...], wanted: Wanted, tracker: 
     Raises:
         HwrError: There is no room for the workers, or they failed.
     """
-    if wanted.workers is not None and wanted.workers < 1:
-        raise InputError(f"--workers must be at least 1, not {wanted.workers}")
     there = cluster()
     gpus = gpus_each(there)
-    usual = there.gpus if gpus else len(there.machines)
-    workers = there.workers(wanted.workers or usual or 1, gpus)
+    usual = (there.gpus if gpus else len(there.machines)) or 1
+    workers = there.workers(usual if wanted.workers is None else wanted.workers, gpus)
     if wanted.min_workers is not None and not 1 <= wanted.min_workers <= workers:
         raise InputError(f"--min-workers must be from 1 to the number of workers, {workers}, not {wanted.min_workers}")
-    has_all = there.cpus >= workers and there.gpus >= workers * gpus
-    least = wanted.min_workers or (workers if has_all and len(there.machines) == 1 else 1)
+    least = wanted.min_workers or (workers if there.has(workers, gpus) and len(there.machines) == 1 else 1)
     there = grown(there, workers, gpus, least)
     scaling, job = _scaling(wanted, job, there, workers, least)
     shared = Shared.of(job.out, folders)
@@ -99,8 +99,11 @@ def train_group(job: Job, folders: tuple[Folder, ...], wanted: Wanted, tracker: 
 def _scaling(wanted: Wanted, job: Job, there: Cluster, workers: int, least: int) -> tuple[ray.train.ScalingConfig, Job]:
     """How many workers of which size, and how samples come to them; said in two lines."""
     now = min(workers, there.gpus or there.cpus)
-    room = there.room(now, min(1, there.gpus), kept=1 if _where(wanted, job) == "data" else 0)
-    job = _placed(wanted, job, there, now, room)
+    # However much memory is free today: within a stream, order depends on it.
+    begun = job.out.read_json(PLACEMENT) if wanted.memory is None and job.out.has(PLACEMENT) else None
+    where: Where = begun["where"] if begun else job.augment.where
+    room = there.room(now, min(1, there.gpus), kept=1 if where == "data" else 0)
+    job = _with(job, **begun) if begun else _placed(wanted, job, there, now, room)
     console.milestone(
         f"training {job.architecture} on {len(job.alphabet)} characters, {int(job.counts.sum()):,} samples, for up to "
         f"{job.recipe.epochs} epochs: {workers} worker(s) with {'a GPU' if there.gpus else f'{room.cpus} CPUs'} each, "
@@ -138,20 +141,9 @@ class _LostError(HwrError):
     """Workers or machines were lost more often than a run takes."""
 
 
-def _where(wanted: Wanted, job: Job) -> Where:
-    """Where glyphs are varied: as when the run began, if it goes on."""
-    if wanted.memory is None and job.out.has(PLACEMENT):
-        where: Where = job.out.read_json(PLACEMENT)["where"]
-        return where
-    return job.augment.where
-
-
 def _placed(wanted: Wanted, job: Job, cluster: Cluster, workers: int, room: Room) -> Job:
     """Decide whether samples are streamed and where they are varied, and say why."""
     memory = int(wanted.memory * 1e9) if wanted.memory is not None else room.memory // 2
-    if wanted.memory is None and job.out.has(PLACEMENT):
-        # As when the run began, however much memory is free today: within a stream, order depends on it.
-        return _with(job, **job.out.read_json(PLACEMENT))
     rows = sum(piece.rows for found in job.pieces.values() for piece in found)
     need = rows * (job.size * job.size + 8)
     fits = need <= memory
@@ -191,7 +183,7 @@ def _follow(trainer: TorchTrainer, job: Job, board: Board, tracker: Tracker) -> 
     with console.progress("steps", job.steps * job.recipe.epochs) as show, heard() as hear:
         records = Records(job, tracker, show)
         try:
-            while not wait([outcome], timeout=0.2).done:
+            while not wait([outcome], timeout=_LOOK_S).done:
                 hear(records.add(board.take()))
         except HwrError:
             board.stop()
