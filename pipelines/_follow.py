@@ -53,6 +53,7 @@ class Follower:
                 if info.status.is_terminal():
                     self._rest()
                     return info
+                self._more()  # a proxy may let no WebSocket through, and its log would only come at the end
                 lost = None
             except UnreachableError as error:
                 if lost is None:
@@ -101,10 +102,14 @@ class Follower:
         for line in lines:
             self.show(line.expandtabs())
 
+    def _more(self) -> None:
+        """What the connection did not bring."""
+        self._take(self.jobs.get_job_logs(self.name)[self.taken :])
+
     def _rest(self) -> None:
-        """What the connection did not bring, and a last line without an end."""
+        """The same in the end, and a last line without an end."""
         try:
-            self._take(self.jobs.get_job_logs(self.name)[self.taken :])
+            self._more()
         except UnreachableError as error:
             console.milestone(f"the end of the log is not to be had: {error}")
         if self.line:

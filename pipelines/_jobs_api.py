@@ -7,6 +7,7 @@ import os
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ def connect(address: str) -> Jobs:
         InputError: The address is not a URL.
         ResourceError: Nothing answers, or no Ray dashboard does, or it wants another token.
     """
-    if not re.match(r"https?://[^/]", address):
+    if not _is_url(address):
         raise InputError(f"--address {address} is not the URL of a Ray dashboard: write http://HOST:8265")
     # An empty header keeps Ray's client from looking for a token where no one asks for it.
     headers = {"Authorization": ""}
@@ -142,6 +143,14 @@ def brief(info: JobDetails) -> str:
     return _brief((info.message or "").partition(", last available logs")[0])
 
 
+def _is_url(address: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(address)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or too large
+        return False
+
+
 @contextmanager
 def _ray_address(address: str) -> Iterator[None]:
     """Ray's client lets its variables go before what it is given: here they say the same for a moment."""
@@ -174,13 +183,17 @@ def _version(address: str, headers: dict[str, str]) -> tuple[int, bytes]:
 
 def _token(address: str) -> tuple[str, str]:
     """The token, and where it stands, from the places where Ray itself looks for it, in its order."""
-    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
-        return token, "RAY_AUTH_TOKEN"
-    place = os.environ.get("RAY_AUTH_TOKEN_PATH") or _TOKEN
-    try:
-        token = Path(place).expanduser().read_text().strip()
-    except (OSError, UnicodeError):
-        token = ""
+    token, place = os.environ.get("RAY_AUTH_TOKEN", "").strip(), "RAY_AUTH_TOKEN"
+    if not token:
+        place = os.environ.get("RAY_AUTH_TOKEN_PATH") or _TOKEN
+        try:
+            token = Path(place).expanduser().read_text().strip()
+        except (OSError, UnicodeError):
+            token = ""
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise ResourceError(
+            f"what stands in {place} is no token, which has no spaces, line ends or letters like ä in it"
+        )
     if not token:
         raise ResourceError(
             f"{address} asks for a token, and there is none in {place}: copy {_TOKEN} from the cluster's head there"
@@ -190,8 +203,10 @@ def _token(address: str) -> tuple[str, str]:
 
 def _reason(error: OSError) -> str:
     """Why a connection failed, without the objects that the libraries in between name."""
-    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
-    said = one_line(getattr(inner, "reason", inner) or error)
+    inner: Exception = error
+    while deeper := [one for one in (getattr(inner, "reason", None), *inner.args) if isinstance(one, Exception)]:
+        inner = deeper[0]
+    said = one_line(inner)
     return re.sub(r"\[Errno -?\d+\] ", "", said).rpartition(": ")[2]
 
 

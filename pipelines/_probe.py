@@ -14,7 +14,7 @@ from typing import Any
 
 from hwr.errors import HwrError, ResourceError
 from pipelines import console
-from pipelines._jobs_api import Jobs, brief, wait
+from pipelines._jobs_api import Jobs, UnreachableError, brief, wait
 
 # The oldest Python that runs hwr.
 _PYTHON = (3, 11)
@@ -158,6 +158,8 @@ def _forget(jobs: Jobs, name: str) -> None:
                 wait(jobs, name, 10)
             time.sleep(_SETTLED_S)
             jobs.delete_job(name)
+        except UnreachableError:
+            return  # whoever follows the job hears of it; an entry that stays is no trouble
         except HwrError as error:
             console.milestone(f"{name}, which only looked, stays in the cluster's list: {error}")
 

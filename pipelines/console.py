@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console
@@ -23,20 +23,24 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from hwr.errors import InputError
+
 # Where there is no terminal, such as in the log of a job on a cluster, a line says so often how far it is: once a
 # minute, unless this variable has another number of seconds.
 PROGRESS_S = "HWR_PROGRESS_S"
 _LOG_S = 60.0
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _PROGRESS = re.compile(r"[\d,]+ of [\d,]+ \S+, [\d,]+/s")
 
 
 def milestone(text: str, stream: TextIO | None = None) -> None:
     """Print one line that stays, at once, with terminal control characters made harmless; on standard output."""
-    print(_harmless(text), file=stream, flush=True)
+    # The end goes with it: another thread may say something in between.
+    print(f"{_harmless(text)}\n", end="", file=stream, flush=True)
 
 
 def _harmless(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(c if c.isprintable() else "?" for c in _COLOUR.sub("", text))
 
 
 def heading(text: str) -> None:
@@ -50,7 +54,7 @@ def table(title: str, rows: list[tuple[str, str]]) -> None:
     drawn = Table(title=title, title_justify="left", show_header=False)
     for row in rows:
         drawn.add_row(*row)
-    Console(soft_wrap=True).print(drawn, markup=False)
+    _terminal().print(drawn, markup=False)
 
 
 @contextmanager
@@ -71,7 +75,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
         BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), _Rate(), TimeElapsedColumn(),
         TextColumn("left:"), TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False),
     )  # fmt: skip
-    with Progress(*columns, transient=True) as bar:
+    with Progress(*columns, transient=True, console=_terminal()) as bar:
         task = bar.add_task(what, total=total, note="")
 
         def advance(steps: int, note: str) -> None:
@@ -90,7 +94,7 @@ def relay() -> Iterator[Callable[[str], None]]:
     if not sys.stdout.isatty():
         yield milestone
         return
-    with Live(transient=True, auto_refresh=False) as last:
+    with Live(transient=True, auto_refresh=False, console=_terminal()) as last:
 
         def show(line: str) -> None:
             if _PROGRESS.match(line):
@@ -101,11 +105,29 @@ def relay() -> Iterator[Callable[[str], None]]:
         yield show
 
 
+def _terminal() -> Console:
+    """One that leaves it to the terminal where long lines break, so that they can be copied whole."""
+    return Console(soft_wrap=True)
+
+
 class _Rate(ProgressColumn):
     """Steps a second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
+def _pause() -> float:
+    """How many seconds to leave between two lines of progress.
+
+    Raises:
+        InputError: The variable for it holds no such number.
+    """
+    said = os.environ.get(PROGRESS_S) or _LOG_S
+    with suppress(ValueError):
+        if (seconds := float(said)) >= 0:
+            return seconds
+    raise InputError(f"{PROGRESS_S}={said} is not a number of seconds")
 
 
 class _Log:
@@ -114,7 +136,7 @@ class _Log:
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total, self.done = what, total, 0
         self.begun = self.told = time.monotonic()
-        self.pause = float(os.environ.get(PROGRESS_S, _LOG_S))
+        self.pause = _pause()
 
     def __call__(self, steps: int, note: str) -> None:
         self.done += steps

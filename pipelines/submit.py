@@ -77,7 +77,9 @@ def run(config: Config) -> None:
 
 def _submit(address: str, job: str, *words: str) -> None:
     if job == "submit":
-        raise cli.WrongFlagsError(f"submit runs here, not on a cluster: choose one of {', '.join(cli.JOBS)}")
+        raise cli.WrongFlagsError(
+            f"submit runs here, not on a cluster: choose one of {', '.join(one for one in cli.JOBS if one != job)}"
+        )
     flags, locations = _sent.absolute(cli.parse(job, words), words)
     name = f"hwr-{job}-{datetime.now(UTC):%m%d-%H%M%S}-{secrets.token_hex(2)}"
     with _sent.package() as package:

@@ -5,6 +5,9 @@ import pty
 import subprocess
 import sys
 
+import pytest
+
+from hwr.errors import InputError
 from pipelines import console
 
 PROGRAM = """
@@ -20,7 +23,7 @@ RELAYED = """
 from pipelines import console
 with console.relay() as show:
     for line in ("begun", "12 of 12 parts to do", "20 of 1,000 images, 10/s, 98 s left",
-                 "40 of 1,000 images, 10/s, 96 s left", "done"):
+                 "40 of 1,000 images, 10/s, 96 s left", "a long line " * 20, "done"):
         show(line)
 """
 
@@ -28,6 +31,11 @@ with console.relay() as show:
 def test_control_characters_are_made_harmless(capsys):
     console.milestone("a\x1b[2Jb\nc")
     assert capsys.readouterr().out == "a?[2Jb?c\n"
+
+
+def test_colours_go_without_a_trace(capsys):
+    console.milestone("\x1b[33m(raylet)\x1b[0m a \x1b[1;31mword")
+    assert capsys.readouterr().out == "(raylet) a word\n"
 
 
 def test_elsewhere_there_are_only_milestones():
@@ -61,6 +69,13 @@ def test_a_job_that_someone_looks_at_from_afar_says_it_more_often(capsys, monkey
     assert capsys.readouterr().out == "20 of 100 images, 10/s, 8 s left\n40 of 100 images, 10/s, 6 s left\n"
 
 
+@pytest.mark.parametrize("said", ["often", "-1", "nan"])
+def test_a_variable_for_progress_that_is_no_number_of_seconds_is_a_mistake(said, monkeypatch):
+    monkeypatch.setenv(console.PROGRESS_S, said)
+    with pytest.raises(InputError, match=f"^HWR_PROGRESS_S={said} is not a number of seconds$"):
+        console.progress("images", 1).__enter__()
+
+
 def test_elsewhere_lines_from_afar_are_passed_on_as_they_come(capsys):
     with console.relay() as show:
         for line in ("begun", "20 of 100 images, 10/s, 8 s left", "a\x1b[2Jb"):
@@ -72,6 +87,7 @@ def test_on_a_terminal_progress_from_afar_is_one_line_that_changes_and_goes():
     shown = on_a_terminal(RELAYED)
     assert b"begun\r\n" in shown
     assert b"12 of 12 parts to do\r\n" in shown
+    assert b"a long line " * 20 in shown, "where it breaks is the terminal's business: it can be copied whole"
     assert b"done\r\n" in shown
     assert b"20 of 1,000 images, 10/s, 98 s left" in shown
     last = shown.rpartition(b"40 of 1,000 images, 10/s, 96 s left")[2]

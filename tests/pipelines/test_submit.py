@@ -4,6 +4,7 @@ import fcntl
 import http.server
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from ray.job_submission import JobStatus
 
+from hwr.errors import ResourceError
 from pipelines import _follow, _jobs_api
 from pipelines._follow import Follower
 from pipelines._jobs_api import UnreachableError
@@ -68,7 +70,7 @@ def refused(capsys, *words):
     ("words", "status", "message"),
     [
         (["--", "lable"], 2, "there is no such job: choose one of demo, fetch"),
-        (["--", "submit", "--", "train"], 2, "submit runs here, not on a cluster"),
+        (["--", "submit", "--", "train"], 2, "submit runs here, not on a cluster: choose one of demo, fetch"),
         (["--", "train", "--data", "a"], 2, "--out"),
         (["--", "train", "--data", "a", "--out", "b", "--epoch", "3"], 2, "perhaps you meant --epochs"),
         (["--adress", "x", "--", "train"], 2, "perhaps you meant --address"),
@@ -78,6 +80,8 @@ def refused(capsys, *words):
         (["--status", "a", "--logs", "a"], 1, "or one of --status, --logs and --stop"),
         (["--logs", "../x"], 1, "../x is not the ID of a job"),
         (["--address", "127.0.0.1:8265", "--logs", "a"], 1, "write http://HOST:8265"),
+        (["--address", "http://127.0.0.1:abc", "--logs", "a"], 1, "write http://HOST:8265"),
+        (["--address", "http://127.0.0.1:99999", "--logs", "a"], 1, "write http://HOST:8265"),
         (["--logs", "a"], 1, f"no Ray cluster answers at {NOWHERE}: Connection refused"),
         (["--address", "http://no.such.host.invalid", "--logs", "a"], 1, "no Ray cluster answers at http://no.such"),
     ],
@@ -107,10 +111,10 @@ class Wire:
     LOG = "one\ntwo\nthree \x1b[2J\nfour, unfinished"
 
     def __init__(self, cuts, failures=0):
-        self.cuts, self.failures = list(cuts), failures
+        self.cuts, self.failures, self.asked = list(cuts), failures, []
 
     async def tail_job_logs(self, _):
-        cut = self.cuts.pop(0)
+        self.written = cut = self.cuts.pop(0)
         for at in range(0, cut, 3):
             yield self.LOG[at : min(at + 3, cut)]
         if self.cuts:
@@ -124,7 +128,8 @@ class Wire:
         return SimpleNamespace(status=status, submission_id=name, message="")
 
     def get_job_logs(self, _):
-        return self.LOG
+        self.asked.append(self.written)
+        return self.LOG[: self.written] if self.cuts else self.LOG
 
     def get_address(self):
         return "http://there"
@@ -136,6 +141,22 @@ def test_a_log_is_shown_line_by_line_once_however_often_the_connection_drops(cut
     info = Follower(Wire(cuts), "a").follow(shown.append)
     assert shown == Wire.LOG.split("\n")
     assert info.status == JobStatus.SUCCEEDED
+
+
+class Proxy(Wire):
+    """A way to the cluster that lets no WebSocket through."""
+
+    async def tail_job_logs(self, _):
+        self.written = self.cuts.pop(0)
+        raise RuntimeError("Invalid response status")
+        yield
+
+
+def test_a_log_comes_as_it_is_written_also_through_a_proxy_without_web_sockets():
+    proxy = Proxy([5, 9, 0])
+    shown: list[tuple[str, int]] = []
+    Follower(proxy, "a").follow(lambda line: shown.append((line, len(proxy.asked))))
+    assert shown == [(line, asked) for line, asked in zip(Wire.LOG.split("\n"), [1, 2, 3, 3], strict=True)]
 
 
 def test_a_cluster_that_is_back_soon_is_followed_on(capsys):
@@ -176,12 +197,39 @@ def test_tokens_are_looked_for_where_ray_does(monkeypatch, tmp_path):
     assert _jobs_api._token("x") == ("direct", "RAY_AUTH_TOKEN")
 
 
+@pytest.mark.parametrize("token", ["two\nlines", "ümläut", "a b"])
+def test_what_cannot_be_a_token_is_told_from_a_wrong_address(monkeypatch, token):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    with pytest.raises(ResourceError, match="what stands in RAY_AUTH_TOKEN is no token"):
+        _jobs_api._token("x")
+
+
+def test_a_server_that_hangs_up_is_told_without_the_objects_of_libraries():
+    def hang_up():
+        with server.accept()[0] as connection:
+            connection.recv(1 << 16)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        hangs_up = threading.Thread(target=hang_up)
+        hangs_up.start()
+        with pytest.raises(UnreachableError) as raised:
+            _jobs_api.Jobs(address, {"Authorization": ""}).get_job_info("a")
+        hangs_up.join()
+    assert str(raised.value) == f"{address} does not answer: Remote end closed connection without response"
+
+
 def test_an_interruption_on_a_terminal_asks_and_another_one_detaches():
+    def take_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # Tests that run in the background of a script ignore Ctrl-C, and what they start would too.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     program = "from pipelines import submit; print('ready'); print([submit._is_to_stop() for _ in range(4)])"
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads in it
+        preexec_fn=take_terminal,  # noqa: PLW1509 - no threads in it
     )  # fmt: skip
     os.close(theirs)
     shown = b""
