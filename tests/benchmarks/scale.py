@@ -1,10 +1,11 @@
 """What more machines bring: ``HWR_DATA=… python -m tests.benchmarks.scale``.
 
-Machines are raylets with one CPU each on this computer, which needs two processors for them. Names of benchmarks
-(label, train) as further words run only those. Nothing else should run meanwhile. Each ends with what its measured
+Machines are raylets, each on a processor of its own of this computer, which needs two. Names of benchmarks (label,
+train) as further words run only those. Nothing else should run meanwhile. Each ends with what its measured
 costs would come to on more machines than there are here: a model, and said to be one.
 """
 
+import json
 import os
 import sys
 import tempfile
@@ -13,19 +14,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwr import bundle
+import pyarrow as pa
+from ray.cluster_utils import Cluster
+
+from hwr import bundle, parts
 from hwr.storage import Folder
 from tests.benchmarks import label as labelling
 from tests.benchmarks import train as training
-from tests.benchmarks.measure import cost
-from tests.machines import machines
+from tests.benchmarks.measure import watch
 
 FILES, FEW, ROUNDS = 60_000, 1_000, 2
-EPOCHS = 3
+STORE = 100 * 2**20
+EPOCHS, BATCH = 2, 256
 
 # What the tables are of.
-MILLION, CPUS = 1_000_000, (1, 4, 16, 64, 256)
-BATCH, NETWORK = 1024, 10e9 / 8  # bytes a second between two machines
+MILLION, CPUS, BATCHES = 1_000_000, (1, 2, 4, 16, 64), (BATCH, 4 * BATCH)
+NETWORK = 10e9 / 8  # bytes a second between two machines
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,10 @@ class Labelling:
     rate: float
 
     def seconds(self, images: int, cpus: int) -> float:
-        """How long a job takes."""
-        return self.fixed + images * self.alone + images / (self.rate * cpus)
+        """How long a job takes, whose parts are not divided any further."""
+        pieces = parts.cut(pa.table({"id": pa.nulls(images)}), "part")
+        rounds = -(-len(pieces) // cpus)
+        return self.fixed + images * self.alone + rounds * len(pieces[0]) / self.rate
 
 
 def label(top: Path) -> None:
@@ -55,8 +61,8 @@ def label(top: Path) -> None:
         for count in (1, 2):
             out = top / f"out-{turn}-{count}"
             with joined(count):
-                wholes[count] = min(wholes[count], cost(labelling.label(images, network, out)).seconds)
-            rates[count] = max(rates[count], labelling.steady(out))
+                wholes[count] = min(wholes[count], watch(labelling.label(images, network, out)))
+            rates[count] = max(rates[count], rate(out))
     print(
         f"label: {FILES:,} PNGs at {rates[1]:,.0f}/s on one CPU and {rates[2]:,.0f}/s on two machines: "
         f"{rates[2] / rates[1]:.2f} x (wanted: 1.8); as whole commands {wholes[1] / wholes[2]:.2f} x "
@@ -64,7 +70,7 @@ def label(top: Path) -> None:
     )
     few = labelling.pictures(top / "few", FEW)
     with joined(1):
-        small = cost(labelling.label(few, network, top / "small")).seconds
+        small = watch(labelling.label(few, network, top / "small"))
     fixed = small - FEW / rates[1]
     model = Labelling(fixed, max(0.0, wholes[1] - fixed - FILES / rates[1]) / FILES, rates[2] / 2)
     print(
@@ -72,8 +78,40 @@ def label(top: Path) -> None:
         f"{1e6 / model.rate:.0f} µs of some CPU"
     )
     for cpus in CPUS:
-        minutes = model.seconds(MILLION, cpus) / 60
-        print(f"  modelled, not measured: {MILLION:,} images on {cpus} CPUs take {minutes:.1f} minutes", flush=True)
+        seconds = model.seconds(MILLION, cpus)
+        print(
+            f"  modelled, not measured: {MILLION:,} images on {cpus} machines of a CPU take {seconds / 60:.1f} "
+            f"minutes, {model.seconds(MILLION, 1) / seconds:.1f} x",
+            flush=True,
+        )
+
+
+def rate(out: Path) -> float:
+    """Images a second over the middle half of the parts: all machines have begun, and none waits for the last part."""
+    files = [(out / file["name"], file["rows"]) for file in json.loads((out / "manifest.json").read_bytes())["files"]]
+    ends = sorted((path.stat().st_mtime, rows) for path, rows in files)
+    middle = ends[len(ends) // 4 : -(len(ends) // 4)]
+    return sum(rows for _, rows in middle[1:]) / (middle[-1][0] - middle[0][0])
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a step of training costs.
+
+    Attributes:
+        rate: Images a second of one CPU.
+        meeting: Seconds of a step, however small the shares, that several workers lose to each other on one computer.
+        weights: Bytes of gradients.
+    """
+
+    rate: float
+    meeting: float
+    weights: int
+
+    def seconds(self, batch: int, cpus: int) -> float:
+        """How long a step takes on so many machines of one CPU, each of which gets its share of the batch."""
+        alone = batch / (self.rate * cpus)
+        return alone if cpus == 1 else alone + self.meeting + 2 * self.weights * (1 - 1 / cpus) / NETWORK
 
 
 def train(top: Path) -> None:
@@ -84,31 +122,48 @@ def train(top: Path) -> None:
         for count in (1, 2):
             run = top / f"run-{turn}-{count}"
             with joined(count):
-                cost(training.train(data, run, "--epochs", EPOCHS))
+                watch(training.train(data, run, "--epochs", EPOCHS, "--batch-size", BATCH))
             speeds[count] = max(speeds[count], training.later(run))
     print(
-        f"train: {speeds[1]:,.0f} images/s on one CPU and {speeds[2]:,.0f} on two machines: "
+        f"train: in batches of {BATCH:,}, {speeds[1]:,.0f} images/s on one CPU and {speeds[2]:,.0f} on two machines: "
         f"{speeds[2] / speeds[1]:.2f} x (wanted: 1.7)"
     )
     weights = Folder.open(str(top / "run-0-1" / "model")).bytes(bundle.WEIGHTS)
-    print(f"  {weights / 1e6:.1f} MB of gradients go round once a step, here at {NETWORK * 8 / 1e9:.0f} Gbit/s")
-    for cpus in CPUS:
-        step = BATCH / (speeds[1] * cpus) + 2 * weights * (1 - 1 / cpus) / NETWORK
-        minutes = MILLION / BATCH * step / 60
-        print(
-            f"  modelled, not measured: an epoch of {MILLION:,} on {cpus} machines of a CPU takes {minutes:.1f} minutes"
-        )
+    model = Training(speeds[1], max(0.0, BATCH / speeds[2] - BATCH / speeds[1] / 2), weights)
+    print(
+        f"  a step costs {model.meeting * 1e3:.0f} ms for meeting, however small the shares; {weights / 1e6:.1f} MB go "
+        f"round, at {NETWORK * 8 / 1e9:.0f} Gbit/s"
+    )
+    for batch in BATCHES:
+        for cpus in CPUS:
+            seconds = MILLION / batch * model.seconds(batch, cpus)
+            print(
+                f"  modelled, not measured: {MILLION:,} images in batches of {batch:,} on {cpus} machines of a CPU "
+                f"take {seconds / 60:.1f} minutes, {MILLION / model.rate / seconds:.1f} x",
+                flush=True,
+            )
 
 
 @contextmanager
 def joined(count: int) -> Iterator[None]:
-    """Commands run on so many machines of one CPU."""
-    with machines(*[1] * count) as cluster:
+    """Commands run on the first of so many machines of one CPU.
+
+    Each has a processor of this computer for all that runs on it: a machine's own processes of Ray take time from its
+    workers, whether it is alone or not.
+    """
+    all_of_them = os.sched_getaffinity(0)
+    cluster = Cluster()
+    try:
+        for processor in sorted(all_of_them)[:count]:
+            os.sched_setaffinity(0, {processor})  # what is started now inherits it
+            cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        os.sched_setaffinity(0, {min(all_of_them)})
         os.environ["RAY_ADDRESS"] = cluster.address
-        try:
-            yield
-        finally:
-            del os.environ["RAY_ADDRESS"]
+        yield
+    finally:
+        os.environ.pop("RAY_ADDRESS", None)
+        os.sched_setaffinity(0, all_of_them)
+        cluster.shutdown()
 
 
 if __name__ == "__main__":
