@@ -38,6 +38,7 @@ class Head:
         ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
         self.url = f"http://127.0.0.1:{ports['--dashboard-port']}"
         self.address = f"127.0.0.1:{ports['--port']}"
+        self.metrics = f"http://127.0.0.1:{ports['--metrics-export-port']}/metrics"
         grows = self._autoscaler(kinds) if kinds else []
         home = self.top / "home"
         (home / ".ray").mkdir(parents=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -38,7 +39,7 @@ class Store:
             "AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests",
         }  # fmt: skip
 
-    @property
+    @cached_property  # to make one takes longer than most requests
     def client(self) -> Any:
         """Another program's way to it."""
         return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1")

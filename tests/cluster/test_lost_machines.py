@@ -29,24 +29,17 @@ def three():
         yield cluster
 
 
-def test_ingest_outlives_a_machine_and_is_exact(three, scans, samples, tmp_path):
-    command = Command(ingest(scans, tmp_path / "out"), RAY_ADDRESS=three.address)
-    command.wait_until(lambda: done(tmp_path / "out", "samples") >= 3)
+@pytest.mark.parametrize(
+    ("command", "kind", "wanted"), [(ingest, "samples", "samples"), (label, "predictions", "labels")]
+)
+def test_ingest_and_label_outlive_a_machine_and_are_exact(three, scans, command, kind, wanted, request, tmp_path):
+    running = Command(command(scans, tmp_path / "out"), RAY_ADDRESS=three.address)
+    running.wait_until(lambda: done(tmp_path / "out", kind) >= 3)
     lose(three)
-    status, _, said = command.end()
+    status, _, said = running.end()
     three.add_node(num_cpus=1)
     assert (status, said) == (0, "")
-    assert shards(tmp_path / "out") == shards(samples)
-
-
-def test_label_outlives_a_machine_and_is_exact(three, scans, labels, tmp_path):
-    command = Command(label(scans, tmp_path / "out"), RAY_ADDRESS=three.address)
-    command.wait_until(lambda: done(tmp_path / "out", "predictions") >= 3)
-    lose(three)
-    status, _, said = command.end()
-    three.add_node(num_cpus=1)
-    assert (status, said) == (0, "")
-    assert shards(tmp_path / "out") == shards(labels)
+    assert shards(tmp_path / "out") == shards(request.getfixturevalue(wanted))
 
 
 def test_training_outlives_a_machine_and_loses_at_most_an_epoch(three, samples, tmp_path):

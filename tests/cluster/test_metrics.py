@@ -1,28 +1,21 @@
 """What a cluster's metrics endpoint says of the jobs is true, and the dashboard asks for nothing that is not there."""
 
-import contextlib
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import promql_parser
-import psutil
 import pytest
 import ray
 from prometheus_client.parser import text_string_to_metric_families
 from ray.dashboard.modules.reporter.reporter_agent import METRICS_GAUGES
 
 from pipelines._metrics import COUNTERS, GAUGES
+from tests.head import Head
 from tests.jobs import Command, write_scans
+from tests.machines import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -34,84 +27,29 @@ VARIABLES = {entry["name"]: entry for entry in BOARD["templating"]["list"]}
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
-@dataclass(frozen=True)
-class Head:
-    """A running cluster of one machine."""
-
-    port: int
-    metrics: int
-    environment: dict[str, str]
-
-    def run(self, *words: object) -> None:
-        """One command, as a user of the cluster gives it."""
-        address = {"RAY_ADDRESS": f"127.0.0.1:{self.port}", **self.environment}
-        status, out, err = Command(words, **address).end()
-        assert status == 0, out + err
-
-    def scrape(self) -> dict[Series, float]:
-        """What Prometheus would read now."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=10) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-            return {
-                (sample.name, frozenset(sample.labels.items())): sample.value
-                for family in families
-                for sample in family.samples
-            }
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    """A cluster as `ray start` makes it, with a token of its own."""
-    names = ("port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port", "metrics-export-port",
-             "ray-client-server-port")  # fmt: skip
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    with tempfile.TemporaryDirectory(prefix="hwr-m-", dir="/tmp") as place:
-        token = Path(place, "token")
-        token.write_text("0123456789abcdef" * 4)
-        environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "PYTHONPATH": str(ROOT)}
-        words = [
-            "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--include-dashboard=false", "--num-cpus=4",
-            f"--object-store-memory={150 * 2**20}", f"--temp-dir={place}/ray", "--disable-usage-stats",
-            *(f"--{name}={port}" for name, port in ports.items()),
-        ]  # fmt: skip
-        command = [sys.executable, "-m", "ray.scripts.scripts", *words]
-        with Path(place, "log").open("w") as log:
-            process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
-        try:
-            wait_for(lambda: "Ray runtime started" in Path(place, "log").read_text(), process)
-            yield Head(ports["port"], ports["metrics-export-port"], environment)
-        finally:
-            end(place)
-            process.wait()
+    """A cluster as `ray start` makes it."""
+    one = Head(PYTHONPATH=str(ROOT))
+    yield one
+    one.close()
 
 
-def end(place: str) -> None:
-    """End all that was started with a folder: a head that a busy machine did not let start leaves what it had begun."""
-    found = [each for each in psutil.process_iter(["cmdline"]) if place in " ".join(each.info["cmdline"] or ())]
-    for each in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found += [child for child in each.children() if child not in found]  # workers, who go by other names
-    for each in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.kill()
+def run(head: Head, *words: object) -> None:
+    """One command, as a user on the cluster's machine gives it."""
+    status, out, err = Command(words, **head.environment, RAY_ADDRESS=head.address).end()
+    assert status == 0, out + err
 
 
-def wait_for(happened, process=None) -> None:
-    last = time.monotonic() + 90
-    while not happened():
-        assert process is None or process.poll() is None
-        assert time.monotonic() < last
-        time.sleep(0.2)
+def scrape(head: Head) -> dict[Series, float]:
+    """What Prometheus would read now."""
+    with urllib.request.urlopen(head.metrics, timeout=10) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +61,7 @@ def told(head, tmp_path_factory, digits) -> tuple[dict[Series, float], Path]:
     for number in range(4):
         (top / f"scans/1/broken{number}.png").write_bytes(b"no picture")
     (top / "new/2/broken.png").write_bytes(b"no picture")
-    wait_for(lambda: "ray_node_cpu_utilization" in {name for name, _ in head.scrape()})
+    wait_for(lambda: "ray_node_cpu_utilization" in {name for name, _ in scrape(head)})
     found = {}
     for words in (
         ["ingest", "--source", top / "scans", "--format", "image-folder", "--out", top / "samples"],
@@ -131,8 +69,8 @@ def told(head, tmp_path_factory, digits) -> tuple[dict[Series, float], Path]:
         # What Ray's core would refuse to take as a label's value.
         ["label", "--images", top / "new", "--model", top / "run", "--out", top / "größe"],
     ):
-        head.run(*words)
-        found |= head.scrape()
+        run(head, *words)
+        found |= scrape(head)
     return found, top
 
 

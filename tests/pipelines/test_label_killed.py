@@ -10,7 +10,6 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from ray.cluster_utils import Cluster
 
 from tests.jobs import Command, contents
 from tests.pictures import digits, encode
@@ -155,20 +154,4 @@ def test_a_killed_worker_costs_nothing(scans, undisturbed):
     assert victims
     victims[0].kill()
     assert command.end()[0] == 0
-    assert parts(out) == parts(undisturbed)
-
-
-def test_a_lost_machine_costs_nothing(scans, undisturbed):
-    out = scans[0].parent / "machine"
-    cluster = Cluster()
-    try:
-        cluster.add_node(num_cpus=3, include_dashboard=False, object_store_memory=200 * 2**20)
-        second = cluster.add_node(num_cpus=2, object_store_memory=200 * 2**20)
-        command = Command(words(scans[0], out), RAY_ADDRESS=cluster.address)
-        command.wait_until(lambda: done(out) >= 3)
-        cluster.remove_node(second, allow_graceful=False)
-        status, _, said = command.end()
-        assert (status, said) == (0, "")
-    finally:
-        cluster.shutdown()
     assert parts(out) == parts(undisturbed)
