@@ -18,6 +18,8 @@ os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# A machine that is busy with something else takes more than half a minute, Ray's own limit, to start it.
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
 # Threads of a worker that wait for each other sleep instead of spinning: on a machine with other work beside it, Ray's
 # own included, training is up to ten times as fast that way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

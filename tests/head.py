@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -47,7 +48,7 @@ class Head:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHONPATH"))},
             "HOME": str(home), "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "RAY_AUTH_MODE": "token",
-            "RAY_USAGE_STATS_ENABLED": "0", **environment,
+            "RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120", **environment,
         }  # fmt: skip
         command = [
             beside / "ray", "start", "--head", "--node-ip-address=127.0.0.1", f"--temp-dir={self.top / 'ray'}",
@@ -55,7 +56,9 @@ class Head:
             *(f"{flag}={port}" for flag, port in ports.items()), *grows,
         ]  # fmt: skip
         done = subprocess.run(command, env=self.environment, cwd=self.top, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        if done.returncode:
+            self.close()  # of what it had begun
+            raise AssertionError(done.stdout + done.stderr)
         self._wait()
 
     def _autoscaler(self, kinds: dict[str, Any]) -> list[str]:
@@ -120,10 +123,13 @@ class Head:
 
 
 def _free_ports(count: int) -> list[int]:
-    with_all = [socket.socket() for _ in range(count)]
-    for one in with_all:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in with_all]
-    for one in with_all:
-        one.close()
-    return ports
+    """Ports that no one listens at, and that no system gives to a connection before Ray comes to listen there."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 12_000):
+        with socket.socket() as one:
+            if not one.connect_ex(("127.0.0.1", port)):
+                continue
+        found.append(port)
+        if len(found) == count:
+            break
+    return found
