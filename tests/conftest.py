@@ -39,6 +39,13 @@ def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return (found.images * (255 / 16)).round().astype(np.uint8), found.target
 
 
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arithmetic that rounds so little that figures can be compared, whatever this machine has for bf16."""
+    monkeypatch.setattr("hwr.device._processor_has_bf16", lambda: False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """One Ray for all tests that need it: jobs find it running and use it."""

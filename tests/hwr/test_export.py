@@ -90,6 +90,7 @@ def open_hdf5(data):
 OPEN = {"onnx": open_onnx, "torch-export": open_torch_export, "hdf5": open_hdf5}
 
 
+@pytest.mark.usefixtures("float32")
 @pytest.mark.parametrize(
     ("name", "form"),
     [("baseline", form) for form in OPEN] + [("glyphnet", "onnx"), ("glyphnet", "torch-export"), ("vgg5", "onnx")],
@@ -110,7 +111,7 @@ def test_a_file_answers_as_its_model_does(tmp_path, images, glyphs, name, form):
     folder = Folder.open(str(tmp_path))
     bundle.save(folder, model.state_dict(), card(name))
     scores = torch.from_numpy(answer(glyphs)).softmax(1).numpy()
-    np.testing.assert_allclose(scores, Predictor([folder])(images), atol=0.1)  # which may compute in bf16
+    np.testing.assert_allclose(scores, Predictor([folder])(images), atol=1e-3)
 
     assert json.loads(facts["alphabet"]) == LABELS
     assert facts["size"] == "28"

@@ -14,11 +14,7 @@ from hwr.storage import Folder
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch):
-    """Float32 on a processor, so that figures can be compared."""
-    monkeypatch.setattr("hwr.predictor.has_bf16", lambda _: False)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 def saved(top, name="glyphnet", alphabet="0123456789", seed=0):

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from hwr import bundle, device, manifest, models, schema, shards
+from hwr import bundle, manifest, models, schema, shards
 from hwr.errors import InputError
 from hwr.glyph import canonical_batch
 from hwr.predictor import Predictor
@@ -32,12 +32,6 @@ def network() -> torch.nn.Module:
         for parameter in list(network.parameters())[-2:]:
             parameter.mul_(20)
     return network
-
-
-@pytest.fixture
-def float32(monkeypatch) -> None:
-    """Arithmetic that rounds so little that figures can be compared."""
-    monkeypatch.setattr(device, "has_bf16", lambda _: False)
 
 
 @pytest.fixture
