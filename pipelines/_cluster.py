@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import ray
@@ -16,6 +16,9 @@ from pipelines import _ray, console
 
 # How long nothing may be heard before a line says what there is to wait for.
 SILENCE_S = 60.0
+
+# How often it is looked whether machines have gone.
+_LOOK_S = 5.0
 
 # Labelling workers that share a GPU: reading images takes far longer than scoring them there.
 _ON_A_GPU = 8
@@ -138,14 +141,13 @@ def cluster() -> Cluster:
         ResourceError: There is no cluster at the address, or Ray cannot start here.
     """
     _ray.wait_until_started()
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call] # by Ray
-    machines = (Machine(*(int(node.get(kind, 0)) for kind in ("CPU", "GPU", "memory"))) for node in alive)
+    machines = (Machine(*(int(node.get(kind, 0)) for kind in ("CPU", "GPU", "memory"))) for node in _alive())
     return Cluster(tuple(machine for machine in machines if machine.cpus), is_autoscaler_v2())
 
 
 @contextmanager
 def heard() -> Iterator[Callable[[int], None]]:
-    """While nothing is heard from the workers, say every minute what Ray has free.
+    """Say when machines have gone, and every minute in which nothing is heard from the workers what Ray has free.
 
     Yields:
         A function to call now and then with how much was heard.
@@ -154,16 +156,15 @@ def heard() -> Iterator[Callable[[int], None]]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(max(0.0, last[0] + SILENCE_S - time.monotonic())):
-            if time.monotonic() - last[0] < SILENCE_S:
-                continue
-            last[0] = time.monotonic()
-            try:
-                found = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
-            except (ray.exceptions.RayError, RuntimeError):
-                return  # the job itself says what has become of Ray
-            total, free = (int(each.get("CPU", 0)) for each in found)
-            console.milestone(f"nothing was heard for {SILENCE_S:.0f} s: of {total} CPUs that Ray has, {free} are free")
+        with suppress(ray.exceptions.RayError, RuntimeError):  # the job itself says what has become of Ray
+            there = len(_alive())
+            while not over.wait(min(_LOOK_S, SILENCE_S)):
+                before, there = there, len(_alive())
+                if there < before:
+                    console.milestone(f"{before - there} of {before} machines cannot be reached any more")
+                if time.monotonic() - last[0] >= SILENCE_S:
+                    last[0] = time.monotonic()
+                    _say_free()
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -175,3 +176,14 @@ def heard() -> Iterator[Callable[[int], None]]:
         yield hear
     finally:
         over.set()
+
+
+def _alive() -> list[dict[str, float]]:
+    """What each machine has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call] # by Ray
+
+
+def _say_free() -> None:
+    found = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
+    total, free = (int(each.get("CPU", 0)) for each in found)
+    console.milestone(f"nothing was heard for {SILENCE_S:.0f} s: of {total} CPUs that Ray has, {free} are free")

@@ -1,6 +1,7 @@
 """Following a job's log from afar, also over a connection that drops."""
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -42,9 +43,18 @@ class Follower:
             UnreachableError: The cluster has not answered for `RETRY_S` seconds.
         """
         self.show = show
-        return asyncio.run(self._follow())
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            return asyncio.run(self._follow())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     async def _follow(self) -> JobDetails:
+        # As asyncio does with Ctrl-C: raised in the middle of its own work, an exception would leave that undone.
+        this = cast("asyncio.Task[JobDetails]", asyncio.current_task())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
         lost: float | None = None
         while True:
             try:

@@ -1,7 +1,7 @@
 """What a training run leaves for people while it goes on: the live line, history, TensorBoard, MLflow."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from hwr.report import events
 from hwr.report.pictures.confusion import confusion_picture
 from hwr.report.pictures.variations import sheet
 from hwr.storage import Folder
-from hwr.training import Epoch, Progress, checkpoints
+from hwr.training import Epoch, Progress, checkpoints, why_over
 from pipelines import console
 from pipelines._metrics import Epochs
 from pipelines._mlflow import Tracker
@@ -37,7 +37,7 @@ class Records:
         calibration: Of the best epoch's weights, once the training is over.
     """
 
-    def __init__(self, job: Job, tracker: Tracker, show: Callable[[int, str], None]) -> None:
+    def __init__(self, job: Job, tracker: Tracker, show: console.Advance) -> None:
         """Begin with nothing: the workers say what is done already.
 
         Args:
@@ -72,6 +72,7 @@ class Records:
                 self._show((item.epoch - 1) * self.steps + item.step, _progress_line(item))
             elif isinstance(item, Calibration):
                 self.calibration = item
+                self._say_early()
                 console.milestone(f"calibrated: {_calibration_line(item)}")
             else:
                 self._end_epoch(*item)
@@ -88,7 +89,7 @@ class Records:
         if self.history:
             write_history(self.job.out, self.history)
             self.meter.epoch(self.history[-1])
-        self._show(len(self.history) * self.steps + started.step, "")
+        self._show(len(self.history) * self.steps + started.step, "", is_work=False)
         if self.history or started.step:
             within = f" and {started.step} of {self.steps} steps of the next" if started.step else ""
             console.milestone(f"going on after epoch {len(self.history)}{within}, {started.workers} worker(s)")
@@ -102,6 +103,12 @@ class Records:
         self._show(epoch.epoch * self.steps, "")
         console.milestone(_epoch_line(epoch, self.job.recipe.epochs))
 
+    def _say_early(self) -> None:
+        """Say why there were fewer epochs than was asked for."""
+        if len(self.history) < self.job.recipe.epochs:
+            why = why_over(self.history, self.job.recipe, sum(epoch.seconds for epoch in self.history))
+            console.milestone(f"that was enough: {why}")
+
     def _write_events(self, epoch: Epoch, confusion: torch.Tensor | None) -> None:
         pictures = {}
         if confusion is not None:
@@ -110,8 +117,8 @@ class Records:
             pictures["augmented samples"] = variations(self.job)
         events.write(self.job.out, asdict(epoch), pictures)
 
-    def _show(self, done: int, note: str) -> None:
-        self.show(done - self.shown, note)
+    def _show(self, done: int, note: str, *, is_work: bool = True) -> None:
+        self.show(done - self.shown, note, is_work=is_work)
         self.meter.show(hwr_done_ratio=done / (self.steps * self.job.recipe.epochs))
         self.shown = done
 

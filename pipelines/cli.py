@@ -118,6 +118,7 @@ def _beside_ray(job: str, words: Sequence[str]) -> Iterator[Callable[[int], None
 def _outcome(job: str, words: Sequence[str]) -> tuple[int, str]:
     """Run a command: its exit status, and what to say of it."""
     try:
+        os.getcwd()  # raises where it is gone; libraries would say so less clearly, or end the process
         _run(job, words)
     except WrongFlagsError as error:
         return 2, str(error)
@@ -129,8 +130,16 @@ def _outcome(job: str, words: Sequence[str]) -> tuple[int, str]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone
         return 1, ""
     except (HwrError, OSError, UnicodeError) as error:  # a disk, a network or a name that fails needs no traceback
-        return 1, str(error)
+        return 1, _reason(error)
     return 0, ""
+
+
+def _reason(error: Exception) -> str:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the folder in which this command runs was taken away: give it again, in one that stays"
+    return str(error)
 
 
 def _run(job: str, words: Sequence[str]) -> None:

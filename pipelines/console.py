@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -30,7 +30,21 @@ from hwr.errors import InputError
 PROGRESS_S = "HWR_PROGRESS_S"
 _LOG_S = 60.0
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
-_PROGRESS = re.compile(r"[\d,]+ of [\d,]+ \S+, [\d,]+/s")
+_PROGRESS = re.compile(r"[\d,]+ of [\d,]+ \S+, [\d,.]+/s")
+
+
+class Advance(Protocol):
+    """Takes what was done since it was last told."""
+
+    def __call__(self, steps: int, note: str, *, is_work: bool = True) -> None:
+        """Show it.
+
+        Args:
+            steps: How many steps.
+            note: How it goes; may be empty.
+            is_work: False if they were done before, by a run that this one goes on from: the speed is that of the
+                steps from here on.
+        """
 
 
 def milestone(text: str, stream: TextIO | None = None) -> None:
@@ -58,7 +72,7 @@ def table(title: str, rows: list[tuple[str, str]]) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
+def progress(what: str, total: int) -> Iterator[Advance]:
     """On a terminal a bar with count, rate and time left; elsewhere a line of the same about once a minute.
 
     Args:
@@ -66,7 +80,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
         total: How many steps there are.
 
     Yields:
-        A function to call with the number of steps done since the last call and a short note (may be empty).
+        A function to call with the number of steps done since the last call.
     """
     if not sys.stdout.isatty():
         yield _Log(what, total)
@@ -78,8 +92,10 @@ def progress(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
     with Progress(*columns, transient=True, console=_terminal()) as bar:
         task = bar.add_task(what, total=total, note="")
 
-        def advance(steps: int, note: str) -> None:
+        def advance(steps: int, note: str, *, is_work: bool = True) -> None:
             bar.update(task, advance=steps, note=note)
+            if not is_work:
+                bar.reset(task, completed=int(bar.tasks[task].completed))
 
         yield advance
 
@@ -114,7 +130,7 @@ class _Rate(ProgressColumn):
     """Steps a second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+        return Text(f"{_short(task.speed)}/s" if task.speed else "")
 
 
 def _pause() -> float:
@@ -134,17 +150,26 @@ class _Log:
     """Progress as lines."""
 
     def __init__(self, what: str, total: int) -> None:
-        self.what, self.total, self.done = what, total, 0
+        self.what, self.total, self.done, self.worked = what, total, 0, 0
         self.begun = self.told = time.monotonic()
         self.pause = _pause()
 
-    def __call__(self, steps: int, note: str) -> None:
-        self.done += steps
+    def __call__(self, steps: int, note: str, *, is_work: bool = True) -> None:
         now = time.monotonic()
+        self.done += steps
+        if not is_work:
+            self.begun, self.told, self.worked = now, now, 0
+            return
+        self.worked += steps
         if now - self.told < self.pause:
             return
         self.told = now
-        rate = self.done / (now - self.begun)
+        rate = self.worked / (now - self.begun) if self.worked else 0
         left = f", {(self.total - self.done) / rate:,.0f} s left" if rate else ""
         noted = f": {note}" if note else ""
-        milestone(f"{self.done:,} of {self.total:,} {self.what}, {rate:,.0f}/s{left}{noted}")
+        milestone(f"{self.done:,} of {self.total:,} {self.what}, {_short(rate)}/s{left}{noted}")
+
+
+def _short(rate: float) -> str:
+    """A rate in as many digits as mean something: less than one a second is not nothing."""
+    return f"{rate:,.0f}" if rate >= 9.5 else f"{rate:.1f}"

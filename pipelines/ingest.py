@@ -214,17 +214,18 @@ def _refuse_rejects(counts: dict[str, Any], config: Config) -> None:
         reasons = ", ".join(f"{count:,} {name}" for name, count in counts["reasons"].items() if name != "leak")
         raise HwrError(
             f"{lost:,} of {counts['inputs']:,} inputs were rejected ({reasons}), more than --max-reject-share "
-            f"{config.max_reject_share:g}: {_advice(config, counts['reasons'])} (see {config.out}/{OVERVIEW})"
+            f"{config.max_reject_share:g}: {_advice(config, counts)} (see {config.out}/{OVERVIEW})"
         )
 
 
-def _advice(config: Config, reasons: dict[str, int]) -> str:
+def _advice(config: Config, counts: dict[str, Any]) -> str:
+    reasons = counts["reasons"]
     most = max(reasons, key=lambda reason: reasons[reason])
     if most == "unknown-label" and config.alphabet is None and config.mapping is None:
         return "without --alphabet or --mapping class numbers are digits, so give one, such as --alphabet A-Z"
     if most == "unknown-label":
         return "the alphabet or mapping does not have these labels, so give another"
-    if most == "not-an-image":
+    if 2 * reasons.get("not-an-image", 0) > counts["inputs"]:
         return f"most files are no images, so {config.source} may want another --format"
     return "mend the source, or allow a larger share"
 

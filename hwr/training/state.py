@@ -1,6 +1,7 @@
 """A training run between two steps: all that is needed to go on as if it had never stopped."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -133,19 +134,39 @@ class Training:
 
     def is_over(self, recipe: Recipe) -> bool:
         """Whether epochs, time or patience are used up."""
-        if not self.history:
-            return False
-        is_late = 0 < recipe.time_limit * 60 <= self.seconds
-        return len(self.history) >= recipe.epochs or is_late or 0 < recipe.patience <= self._stale(recipe.min_delta)
+        return why_over(self.history, recipe, self.seconds) is not None
 
-    def _stale(self, min_delta: float) -> int:
-        """How many epochs have gone by since validation accuracy last got better by more than this."""
-        best = self.history[0]
-        for epoch in self.history[1:]:
-            gain = epoch.val_accuracy - best.val_accuracy
-            if gain > min_delta or (min_delta == 0 and epoch.merit > best.merit):
-                best = epoch
-        return len(self.history) - best.epoch
+
+def why_over(history: Sequence[Epoch], recipe: Recipe, seconds: float) -> str | None:
+    """Why a run ends after these epochs.
+
+    Args:
+        history: The epochs that are done.
+        recipe: What the run was asked for.
+        seconds: Time trained so far.
+
+    Returns:
+        The reason, for people; None if it goes on.
+    """
+    if not history:
+        return None
+    if len(history) >= recipe.epochs:
+        return "all epochs are done"
+    if 0 < recipe.time_limit * 60 <= seconds:
+        return f"the {recipe.time_limit:g} minutes of the time limit are used up"
+    if 0 < recipe.patience <= _stale(history, recipe.min_delta):
+        return f"{recipe.patience} epoch{'s' if recipe.patience > 1 else ''} brought nothing better"
+    return None
+
+
+def _stale(history: Sequence[Epoch], min_delta: float) -> int:
+    """How many epochs have gone by since validation accuracy last got better by more than this."""
+    best = history[0]
+    for epoch in history[1:]:
+        gain = epoch.val_accuracy - best.val_accuracy
+        if gain > min_delta or (min_delta == 0 and epoch.merit > best.merit):
+            best = epoch
+    return len(history) - best.epoch
 
 
 def read_history(state: dict[str, Any]) -> list[Epoch]:

@@ -51,6 +51,7 @@ def test_training_outlives_a_machine_and_loses_at_most_an_epoch(three, samples, 
     three.add_node(num_cpus=1)
     assert (status, said) == (0, ""), told
     assert "3 worker(s) with 1 CPUs each" in told
+    assert "1 of 3 machines cannot be reached any more" in told
     last = max(before)
     # Ray may count the machines before it has given back what the lost one held.
     assert re.search(rf"going on after epoch ({last}|{last + 1}), [12] worker", told), told

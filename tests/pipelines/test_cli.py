@@ -1,7 +1,9 @@
 """Every mistake is one clear line with the right exit status, and help is always at hand."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +81,19 @@ def test_wrong_flags_read_the_same_on_every_terminal(encoding):
     assert done.stderr.endswith(end)
     assert done.stderr.count("\n") == 1
     assert done.returncode == 2
+
+
+def test_a_folder_that_is_taken_away_under_a_command_is_one_line(tmp_path):
+    program = Path(sys.executable).parent / "hwr"
+    command = f"mkdir gone && cd gone && rmdir ../gone && {program} label --images {tmp_path} --model emnist47 --out x"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
+        timeout=240, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "hwr label: the folder in which this command runs was taken away: give it again, in one that stays\n"
+    )
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])

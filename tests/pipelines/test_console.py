@@ -69,6 +69,17 @@ def test_a_job_that_someone_looks_at_from_afar_says_it_more_often(capsys, monkey
     assert capsys.readouterr().out == "20 of 100 images, 10/s, 8 s left\n40 of 100 images, 10/s, 6 s left\n"
 
 
+def test_what_was_done_before_says_nothing_of_the_speed_and_slow_is_not_nothing(capsys, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with console.progress("steps", 720) as advance:
+        now += 60
+        advance(240, "", is_work=False)
+        now += 70
+        advance(35, "")
+    assert capsys.readouterr().out == "275 of 720 steps, 0.5/s, 890 s left\n"
+
+
 @pytest.mark.parametrize("said", ["often", "-1", "nan"])
 def test_a_variable_for_progress_that_is_no_number_of_seconds_is_a_mistake(said, monkeypatch):
     monkeypatch.setenv(console.PROGRESS_S, said)

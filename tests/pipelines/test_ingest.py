@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from PIL import Image
 
 from hwr import glyph, schema
 from hwr.alphabet import NAMED
+from pipelines import ingest
 from tests.jobs import contents, hwr, scan, write_scans
 from tests.pictures import encode, idx
 
@@ -103,7 +105,7 @@ def test_every_input_is_a_sample_or_a_reject_with_its_reason(tmp_path, digits, c
     words = ["ingest", "--source", tmp_path / "scans", "--format", "image-folder", "--out", tmp_path / "out"]
     assert hwr(*words) == 1
     assert (
-        "3 of 53 inputs were rejected (1 corrupt, 1 empty, 1 not-an-image), more than --max-reject-share 0.05"
+        "3 of 53 inputs were rejected (1 corrupt, 1 empty, 1 not-an-image), more than --max-reject-share 0.05: mend"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -126,6 +128,14 @@ def test_emnist_comes_out_upright_with_the_characters_of_its_mapping(tmp_path, d
     order = [int(key.split("#")[1]) for key in table["id"].to_pylist()]
     assert np.array_equal(schema.images_from_arrow(table["image"]), glyphs[order])
     assert table["label"].to_pylist() == [chr(ord("a") + digits[1][row]) for row in order]
+
+
+@pytest.mark.parametrize(
+    ("broken", "advice"), [(13, "most files are no images, so scans may"), (12, "mend the source")]
+)
+def test_another_format_is_suggested_only_where_most_files_are_no_images(broken, advice):
+    config = SimpleNamespace(alphabet=None, mapping=None, source="scans")
+    assert ingest._advice(config, {"inputs": 25, "reasons": {"not-an-image": broken}}).startswith(advice)
 
 
 @pytest.mark.parametrize(

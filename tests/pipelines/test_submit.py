@@ -1,5 +1,6 @@
 """What submit finds out before anything is sent, and what it sends; tests/cluster/test_submit.py has the clusters."""
 
+import asyncio
 import fcntl
 import http.server
 import os
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from ray.job_submission import JobStatus
 
@@ -159,6 +162,24 @@ def test_a_log_comes_as_it_is_written_also_through_a_proxy_without_web_sockets()
     assert shown == [(line, asked) for line, asked in zip(Wire.LOG.split("\n"), [1, 2, 3, 3], strict=True)]
 
 
+class Silent(Wire):
+    """A job that writes nothing."""
+
+    async def tail_job_logs(self, _):
+        await asyncio.sleep(60)
+        yield
+
+
+def test_a_stop_from_outside_ends_like_an_interruption():
+    before = signal.getsignal(signal.SIGTERM)
+    after_a_while = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGTERM])
+    after_a_while.start()
+    with pytest.raises(KeyboardInterrupt):
+        Follower(Silent([9]), "a").follow(print)
+    after_a_while.join()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_a_cluster_that_is_back_soon_is_followed_on(capsys):
     shown: list[str] = []
     Follower(Wire([5, 9, 9], failures=2), "a").follow(shown.append)
@@ -237,6 +258,9 @@ def test_an_interruption_on_a_terminal_asks_and_another_one_detaches():
         asked = shown.count(b"[d/s]")
         while shown.count(b"[d/s]") == asked:
             shown += os.read(ours, 4096)
+        # It says so before it reads, and what interrupts it in between is only heard with the next key.
+        while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+            time.sleep(0.01)
         os.write(ours, typed)
     while b"]\r\n" not in shown.rpartition(b"[d/s]")[2]:
         shown += os.read(ours, 4096)

@@ -15,6 +15,8 @@ from hwr.calibration import Calibration
 from hwr.storage import Folder
 from hwr.training import Epoch, Recipe
 from pipelines import _train_worker
+from pipelines._mlflow import Tracker
+from pipelines._records import Records
 from pipelines._train_worker import Job, Piece, Started
 
 
@@ -77,6 +79,16 @@ def test_a_training_that_is_over_is_calibrated_anew_with_the_same_result(job):
     for board in (again, streamed):
         assert [type(item) for item in board.news] == [Started, Calibration]
         assert board.news[-1] == first.news[-1]
+
+
+def test_a_training_that_ends_early_says_why(job, capsys):
+    job, board = replace(job, recipe=replace(job.recipe, epochs=9, patience=1, min_delta=0.9999)), Told()
+    _train_worker._train(job, board)
+    Records(job, Tracker(), lambda *_, **__: None).add(board.news)
+    told = capsys.readouterr().out
+    assert "epoch 2/9" in told
+    assert "epoch 3/9" not in told
+    assert "that was enough: 1 epoch brought nothing better\ncalibrated" in told
 
 
 def test_a_training_that_was_stopped_is_not_calibrated_though_its_epochs_be_done(job):

@@ -14,7 +14,7 @@ from hwr import models
 from hwr.augment import AugmentConfig
 from hwr.device import as_input
 from hwr.errors import HwrError, InputError
-from hwr.training import Epoch, InMemory, Progress, Recipe, Training, fit, loop, validate
+from hwr.training import Epoch, InMemory, Progress, Recipe, Training, fit, loop, validate, why_over
 from hwr.training.step import Step
 from tests.hwr.training.conftest import ALONE, feed, shares, started
 
@@ -114,6 +114,8 @@ def test_training_stops_when_validation_gets_no_better():
     assert not training.is_over(Recipe(epochs=9, patience=3, min_delta=0.01))
     assert not training.is_over(Recipe(epochs=9, patience=0))
     assert training.is_over(Recipe(epochs=4, patience=0))
+    assert why_over(training.history, Recipe(epochs=9, patience=1), 4) == "1 epoch brought nothing better"
+    assert why_over(training.history, Recipe(epochs=9, time_limit=0.5), 31).startswith("the 0.5 minutes of the time")
 
 
 def test_a_loss_that_is_no_number_is_one_line(glyphs):
