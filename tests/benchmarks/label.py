@@ -64,13 +64,7 @@ def few(top: Path) -> None:
 
 def million(top: Path) -> None:
     """A million names of ten thousand files: memory."""
-    model, images = network(top), pictures(top / "in", MANY // 100)
-    files = sorted(images.rglob("*.png"))
-    for copy in range(99):
-        for file in files:
-            link = top / "in" / str(copy % 10) / f"{copy}-{file.name}"
-            link.hardlink_to(file)
-    took = cost(label(images, model, top / "out"))
+    took = cost(label(names(top / "in", MANY), network(top), top / "out"))
     print(f"million: {MANY:,} images in {took.seconds:,.0f} s and {took.bytes / 1e9:.2f} GB (wanted: at most 3)")
 
 
@@ -90,6 +84,15 @@ def pictures(top: Path, count: int) -> Path:
         place = top / str(number % 10)
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[number % len(images)]).save(place / f"{number:06d}.png")
+    return top
+
+
+def names(top: Path, count: int) -> Path:
+    """So many names, of a hundredth as many PNG files of digits, in ten folders."""
+    files = sorted(pictures(top, count // 100).rglob("*.png"))
+    for copy in range(99):
+        for file in files:
+            (top / str(copy % 10) / f"{copy}-{file.name}").hardlink_to(file)
     return top
 
 
