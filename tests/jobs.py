@@ -26,7 +26,7 @@ def hwr_process(*words: object, cwd: Path | None = None, **environment: str) -> 
     """One command in a process of its own, with a Ray of its own."""
     command = [sys.executable, "-m", "pipelines", *map(str, words)]
     return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=850, check=False
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=1700, check=False
     )
 
 

@@ -22,7 +22,7 @@ from tests.benchmarks import label as labelling
 from tests.benchmarks import train as training
 from tests.benchmarks.measure import watch
 
-FEW, ROUNDS = 1_000, 2
+FEW, MANY, ROUNDS = 1_000, 100_000, 2
 STORE = 100 * 2**20
 EPOCHS, BATCH = 2, 256
 
@@ -53,12 +53,8 @@ class Labelling:
 
 
 def label(top: Path) -> None:
-    """The same folder on one and on two machines, as whole commands; then the model."""
-    network, images, few = (
-        labelling.network(top),
-        labelling.names(top / "in", MILLION),
-        labelling.names(top / "few", FEW),
-    )
+    """The same folder on one and on two machines, as whole commands; then the model, from smaller folders."""
+    network, images = labelling.network(top), labelling.names(top / "in", MILLION)
     seconds = {}
     for count in (1, 2):
         with joined(count):
@@ -68,15 +64,7 @@ def label(top: Path) -> None:
         f"commands: {seconds[1] / seconds[2]:.2f} x (wanted: 1.8)",
         flush=True,
     )
-    with joined(1):
-        small = watch(labelling.label(few, network, top / "small"))
-        closing = {}
-        for source, out in ((images, top / "out-1"), (few, top / "small")):
-            (out / manifest.MANIFEST).unlink()  # the same command then does all but the parts, which are done
-            closing[source] = watch(labelling.label(source, network, out))
-    alone = (closing[images] - closing[few]) / (MILLION - FEW)
-    work = (seconds[1] - small) / (MILLION - FEW) - alone
-    model = Labelling(small - FEW * (work + alone), alone, 1 / work)
+    model = costs(top)
     print(
         f"  a job costs {model.fixed:.1f} s; an image {model.alone * 1e6:.0f} µs in one process, and "
         f"{1e6 / model.rate:.0f} µs of some CPU"
@@ -88,6 +76,21 @@ def label(top: Path) -> None:
             f"minutes, {model.seconds(MILLION, 1) / modelled:.1f} x",
             flush=True,
         )
+
+
+def costs(top: Path) -> Labelling:
+    """What labelling costs on one machine of one CPU: whole commands, and the same with all parts done."""
+    network = labelling.network(top)
+    whole, closing = {}, {}
+    with joined(1):
+        for count in (FEW, MANY):
+            images, out = labelling.names(top / f"in-{count}", count), top / f"out-of-{count}"
+            whole[count] = watch(labelling.label(images, network, out))
+            (out / manifest.MANIFEST).unlink()
+            closing[count] = watch(labelling.label(images, network, out))
+    alone = (closing[MANY] - closing[FEW]) / (MANY - FEW)
+    work = (whole[MANY] - whole[FEW]) / (MANY - FEW) - alone
+    return Labelling(whole[FEW] - FEW * (alone + work), alone, 1 / work)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_mnist_is_read_at_99_2_percent_and_nothing_is_done_twice(data, tmp_path):
     for command in COMMANDS:
         done = hwr_process(*command.format(data=data).split(), cwd=tmp_path)
