@@ -53,7 +53,7 @@ class Labelling:
 
 
 def label(top: Path) -> None:
-    """The same folder on one and on two machines, as whole commands; then the model, from smaller folders."""
+    """The same folder on one and on two machines, as whole commands; then the model."""
     network, images = labelling.network(top), labelling.names(top / "in", MILLION)
     seconds = {}
     for count in (1, 2):
@@ -64,7 +64,9 @@ def label(top: Path) -> None:
         f"commands: {seconds[1] / seconds[2]:.2f} x (wanted: 1.8)",
         flush=True,
     )
-    model = costs(top)
+    small, alone = costs(top)
+    work = (seconds[1] - small) / (MILLION - FEW) - alone
+    model = Labelling(small - FEW * (alone + work), alone, 1 / work)
     print(
         f"  a job costs {model.fixed:.1f} s; an image {model.alone * 1e6:.0f} µs in one process, and "
         f"{1e6 / model.rate:.0f} µs of some CPU"
@@ -78,19 +80,18 @@ def label(top: Path) -> None:
         )
 
 
-def costs(top: Path) -> Labelling:
-    """What labelling costs on one machine of one CPU: whole commands, and the same with all parts done."""
-    network = labelling.network(top)
-    whole, closing = {}, {}
+def costs(top: Path) -> tuple[float, float]:
+    """What does not divide: seconds of a small job, and of each image in a job whose parts are all done."""
+    network, small = labelling.network(top), 0.0
+    closing = {}
     with joined(1):
         for count in (FEW, MANY):
             images, out = labelling.names(top / f"in-{count}", count), top / f"out-of-{count}"
-            whole[count] = watch(labelling.label(images, network, out))
+            whole = watch(labelling.label(images, network, out))
+            small = small or whole
             (out / manifest.MANIFEST).unlink()
             closing[count] = watch(labelling.label(images, network, out))
-    alone = (closing[MANY] - closing[FEW]) / (MANY - FEW)
-    work = (whole[MANY] - whole[FEW]) / (MANY - FEW) - alone
-    return Labelling(whole[FEW] - FEW * (alone + work), alone, 1 / work)
+    return small, (closing[MANY] - closing[FEW]) / (MANY - FEW)
 
 
 @dataclass(frozen=True)
