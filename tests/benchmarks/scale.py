@@ -64,7 +64,7 @@ def label(top: Path) -> None:
         f"commands: {seconds[1] / seconds[2]:.2f} x (wanted: 1.8)",
         flush=True,
     )
-    small, alone = costs(top)
+    small, alone = costs(top, network)
     work = (seconds[1] - small) / (MILLION - FEW) - alone
     model = Labelling(small - FEW * (alone + work), alone, 1 / work)
     print(
@@ -80,18 +80,16 @@ def label(top: Path) -> None:
         )
 
 
-def costs(top: Path) -> tuple[float, float]:
+def costs(top: Path, network: Path) -> tuple[float, float]:
     """What does not divide: seconds of a small job, and of each image in a job whose parts are all done."""
-    network, small = labelling.network(top), 0.0
-    closing = {}
+    whole, closing = {}, {}
     with joined(1):
         for count in (FEW, MANY):
             images, out = labelling.names(top / f"in-{count}", count), top / f"out-of-{count}"
-            whole = watch(labelling.label(images, network, out))
-            small = small or whole
+            whole[count] = watch(labelling.label(images, network, out))
             (out / manifest.MANIFEST).unlink()
             closing[count] = watch(labelling.label(images, network, out))
-    return small, (closing[MANY] - closing[FEW]) / (MANY - FEW)
+    return whole[FEW], (closing[MANY] - closing[FEW]) / (MANY - FEW)
 
 
 @dataclass(frozen=True)
